@@ -1,0 +1,71 @@
+# One line per target: dpfs_library(), dpfs_test(), dpfs_fuzz(), dpfs_bench().
+
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+add_library(dpfs_options INTERFACE)
+target_include_directories(dpfs_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_options(
+    dpfs_options
+    INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Wnon-virtual-dtor
+              $<$<CONFIG:Debug>:-Og>
+              $<$<BOOL:${DPFS_WERROR}>:-Werror>
+              # GCC 12 sees uninitialised use in coroutine frames that its own code generates.
+              $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
+target_link_libraries(dpfs_options INTERFACE Threads::Threads)
+if(DPFS_SANITIZE)
+    target_compile_options(dpfs_options INTERFACE -fsanitize=${DPFS_SANITIZE} -fno-omit-frame-pointer
+                                                  -fno-sanitize-recover=all)
+    target_link_options(dpfs_options INTERFACE -fsanitize=${DPFS_SANITIZE})
+    target_compile_definitions(dpfs_options INTERFACE DPFS_SANITIZED=1)
+endif()
+if(DPFS_FUZZ)
+    target_compile_options(dpfs_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+# dpfs_library(NAME SOURCES a.cpp … DEPS dpfs_base … [PRIVATE_DEPS fmt::fmt …])
+function(dpfs_library name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
+    add_library(${name} STATIC ${ARG_SOURCES})
+    target_link_libraries(${name} PUBLIC dpfs_options ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
+endfunction()
+
+# dpfs_test(NAME SOURCES a_test.cpp … DEPS dpfs_base … [LABELS unit] [TIMEOUT seconds])
+function(dpfs_test name)
+    cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+    find_package(GTest REQUIRED)
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE dpfs_options ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+    add_test(NAME ${name} COMMAND ${name})
+    if(NOT ARG_LABELS)
+        set(ARG_LABELS unit)
+    endif()
+    if(NOT ARG_TIMEOUT)
+        set(ARG_TIMEOUT 120)
+    endif()
+    set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# dpfs_fuzz(NAME SOURCES a_fuzz.cpp DEPS … CORPUS dir): runs one second over its corpus in ctest.
+function(dpfs_fuzz name)
+    cmake_parse_arguments(ARG "" "CORPUS" "SOURCES;DEPS" ${ARGN})
+    if(NOT DPFS_FUZZ)
+        return()
+    endif()
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE dpfs_options ${ARG_DEPS})
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    # libFuzzer writes what it finds to the first directory: never into the seeds.
+    set(scratch ${CMAKE_BINARY_DIR}/corpus/${name})
+    file(MAKE_DIRECTORY ${scratch})
+    add_test(NAME ${name} COMMAND ${name} -max_total_time=1 -verbosity=0 ${scratch} ${ARG_CORPUS})
+    set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 60)
+endfunction()
+
+# dpfs_bench(NAME SOURCES a_bench.cpp DEPS …): a Google Benchmark program.
+function(dpfs_bench name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+    find_package(benchmark REQUIRED)
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE dpfs_options ${ARG_DEPS} benchmark::benchmark_main)
+endfunction()
