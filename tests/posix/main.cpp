@@ -1,0 +1,71 @@
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "cases.hpp"
+
+namespace {
+
+constexpr const char* usage =
+    "usage: posix_conformance [--list] [--filter GLOB] [--limit SECONDS] DIR\n";
+
+void add_data_cases(posix::Suite& suite) {
+    posix::add_path_cases(suite);
+    posix::add_path_limit_cases(suite);
+    posix::add_at_cases(suite);
+    posix::add_open_cases(suite);
+    posix::add_open_special_cases(suite);
+    posix::add_openat2_cases(suite);
+    posix::add_read_write_cases(suite);
+    posix::add_vector_io_cases(suite);
+}
+
+bool names_are_unique(const posix::Suite& suite) {
+    std::set<std::string_view> names;
+    bool unique = true;
+    for (const auto& test : suite.cases()) {
+        if (names.insert(test.name).second) continue;
+        std::fprintf(stderr, "posix_conformance: two cases are named %s\n", test.name.c_str());
+        unique = false;
+    }
+    return unique;
+}
+
+int bad_usage(const std::string& what) {
+    std::fprintf(stderr, "posix_conformance: %s\n%s", what.c_str(), usage);
+    return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    posix::Suite suite;
+    add_data_cases(suite);
+    if (!names_are_unique(suite)) return 2;
+
+    posix::RunOptions options;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view argument = argv[i];
+        if (argument == "--list") {
+            for (const auto& test : suite.cases()) std::printf("%s\n", test.name.c_str());
+            return 0;
+        }
+        if (argument == "--filter" && i + 1 < argc) {
+            options.filter = argv[++i];
+        } else if (argument == "--limit" && i + 1 < argc) {
+            options.limit_s = std::atoi(argv[++i]);
+            if (options.limit_s <= 0) return bad_usage("--limit needs a number of seconds");
+        } else if (argument.starts_with("-") || !options.directory.empty()) {
+            return bad_usage("unexpected argument " + std::string(argument));
+        } else {
+            options.directory = argument;
+        }
+    }
+    if (options.directory.empty()) return bad_usage("the directory is missing");
+    if (geteuid() != 0) return bad_usage("must be run as root: it switches users");
+    return posix::run(suite, options);
+}
