@@ -1,0 +1,19 @@
+"""What a run of the guest tests is about; tests/guest/run fills it in before it loads tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon import DEFAULT_DPFS
+
+
+@dataclass
+class Settings:
+    dpfs: Path = DEFAULT_DPFS
+    backends: list[str] = field(default_factory=lambda: ["uring", "aio"])
+    crashes: int = 3  # how often the robustness tests kill a guest
+    posix_suite: Path | None = None  # the POSIX suite's program, if it is not where it is built
+
+
+current = Settings()
