@@ -9,5 +9,6 @@ namespace dpfs {
 }  // namespace dpfs
 
 /// Always on: for programmer errors only. What a peer can cause is a value, never an assertion.
-#define DPFS_ASSERT(expression) \
-    ((expression) ? static_cast<void>(0) : ::dpfs::assertion_failed(#expression, __FILE__, __LINE__))
+#define DPFS_ASSERT(expression)          \
+    ((expression) ? static_cast<void>(0) \
+                  : ::dpfs::assertion_failed(#expression, __FILE__, __LINE__))

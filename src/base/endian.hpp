@@ -13,7 +13,8 @@ template <std::unsigned_integral T, std::endian order>
 class Ordered {
   public:
     Ordered() = default;
-    constexpr Ordered(T value) noexcept : raw_(convert(value)) {}  // NOLINT: an integer to its users
+    constexpr Ordered(T value) noexcept
+        : raw_(convert(value)) {}  // NOLINT: an integer to its users
     constexpr operator T() const noexcept { return convert(raw_); }  // NOLINT: the same
 
   private:

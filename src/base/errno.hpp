@@ -8,8 +8,8 @@
 namespace dpfs {
 
 /// A Linux errno as a value of its own type. Any positive errno may be held, also one without a
-/// name here (a back end passes on what the kernel said); the names are those that code tests or
-/// returns. `std::errc` is not used: it has no ESTALE, EDQUOT or EREMOTEIO.
+/// name here (a back end passes on what the kernel said); the names are those that code tests
+/// or returns. `std::errc` is not used: it has no ESTALE, EDQUOT or EREMOTEIO.
 enum class Errno : std::int32_t {
     not_permitted = EPERM,
     no_entry = ENOENT,

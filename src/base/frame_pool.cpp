@@ -52,8 +52,12 @@ void* checked_malloc(std::size_t size) {
 
 #ifdef DPFS_SANITIZED
 
-void* allocate_frame(std::size_t size) { return checked_malloc(size); }
-void release_frame(void* frame, std::size_t) noexcept { std::free(frame); }
+void* allocate_frame(std::size_t size) {
+    return checked_malloc(size);
+}
+void release_frame(void* frame, std::size_t) noexcept {
+    std::free(frame);
+}
 
 #else
 

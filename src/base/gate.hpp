@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/assert.hpp"
+#include "base/task.hpp"
+
 #include <coroutine>
 #include <cstddef>
 #include <exception>
 #include <utility>
-
-#include "base/assert.hpp"
-#include "base/task.hpp"
 
 namespace dpfs {
 
@@ -34,8 +34,8 @@ class Gate {
         if (--count_ == 0 && waiter_) std::exchange(waiter_, nullptr).resume();
     }
 
-    /// Starts `work` at once and owns it until it ends. False (and the work is dropped unstarted)
-    /// if the gate is closing.
+    /// Starts `work` at once and owns it until it ends. False (and the work is dropped
+    /// unstarted) if the gate is closing.
     bool spawn(Task<void> work) {
         if (!try_enter()) return false;
         run(*this, std::move(work));

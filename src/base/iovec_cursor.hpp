@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <sys/uio.h>
+#include "base/result.hpp"
+#include "base/wire_struct.hpp"
 
 #include <cstddef>
 #include <span>
+#include <sys/uio.h>
 #include <vector>
-
-#include "base/result.hpp"
-#include "base/wire_struct.hpp"
 
 namespace dpfs {
 
 /// Total length in bytes.
 [[nodiscard]] std::size_t total_size(std::span<const iovec> buffers) noexcept;
 
-/// A position in memory that is scattered over iovecs. Where one buffer ends and the next begins
-/// means nothing to its users: a struct may lie across any number of them.
+/// A position in memory that is scattered over iovecs. Where one buffer ends and the next
+/// begins means nothing to its users: a struct may lie across any number of them.
 ///
 /// Lifetime  the iovecs, and what they point to, outlive the cursor.
 class IovecCursor {

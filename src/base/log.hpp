@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fmt/format.h>
+
 #include <memory>
 #include <string>
 #include <string_view>
-
-#include <fmt/format.h>
 
 namespace dpfs {
 
@@ -20,15 +20,16 @@ class LogSink {
     [[nodiscard]] virtual bool enabled(LogLevel level) const = 0;
 };
 
-/// A sink that speaks for one object: cheap to copy, outlived by the sink. Lines are not for the
-/// data path: log what an operator must know, once, where it is understood.
+/// A sink that speaks for one object: cheap to copy, outlived by the sink. Lines are not for
+/// the data path: log what an operator must know, once, where it is understood.
 class Logger {
   public:
     Logger(LogSink& sink, std::string scope) : sink_(&sink), scope_(std::move(scope)) {}
 
     /// The same sink, for a part of this object: scopes are joined by a space.
     [[nodiscard]] Logger child(std::string_view scope) const {
-        return {*sink_, scope_.empty() ? std::string(scope) : fmt::format("{} {}", scope_, scope)};
+        return {*sink_,
+                scope_.empty() ? std::string(scope) : fmt::format("{} {}", scope_, scope)};
     }
 
     template <class... Args>

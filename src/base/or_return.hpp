@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <coroutine>
-
 #include "base/result.hpp"
+
+#include <coroutine>
 
 namespace dpfs {
 
 /// `auto value = co_await or_return(result);` gives the value, or ends this coroutine (a
-/// Task<Result<…>>) with the error. The frame's destructors run when its owner lets it go, which
-/// is right after the owner has the error. A macro cannot do this: GCC 12 crashes on co_await
-/// inside a statement expression.
+/// Task<Result<…>>) with the error. The frame's destructors run when its owner lets it go,
+/// which is right after the owner has the error. A macro cannot do this: GCC 12 crashes on
+/// co_await inside a statement expression.
 template <class T>
 class [[nodiscard]] OrReturn {
   public:

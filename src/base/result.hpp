@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/errno.hpp"
+
 #include <expected>
 #include <utility>
-
-#include "base/errno.hpp"
 
 namespace dpfs {
 

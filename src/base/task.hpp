@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/assert.hpp"
+#include "base/frame_pool.hpp"
+#include "base/result.hpp"
+
 #include <coroutine>
 #include <exception>
 #include <optional>
 #include <utility>
-
-#include "base/assert.hpp"
-#include "base/frame_pool.hpp"
-#include "base/result.hpp"
 
 namespace dpfs {
 
@@ -85,16 +85,17 @@ using ReadyValue = std::optional<T>;
 
 }  // namespace detail
 
-/// A lazy asynchronous computation of one T: starts when it is awaited (or start()ed), is awaited
-/// once, by the frame that owns it. Or no coroutine at all: Task::ready(value) carries a value
-/// that was there at once and costs neither a frame nor a suspension.
+/// A lazy asynchronous computation of one T: starts when it is awaited (or start()ed), is
+/// awaited once, by the frame that owns it. Or no coroutine at all: Task::ready(value) carries
+/// a value that was there at once and costs neither a frame nor a suspension.
 ///
 /// Thread    belongs to one reactor thread from start to end.
 /// Lifetime  destroying a task destroys its frame; one that has an operation in flight must be
 ///           cancelled and drained first (the reactor asserts it).
 ///
-/// A child is started inside a `bool await_suspend`, not by symmetric transfer: with GCC 12 a loop
-/// of ready awaits would overflow the stack in unoptimised and sanitizer builds (docs/footguns.md).
+/// A child is started inside a `bool await_suspend`, not by symmetric transfer: with GCC 12 a
+/// loop of ready awaits would overflow the stack in unoptimised and sanitizer builds
+/// (docs/footguns.md).
 template <class T>
 class [[nodiscard]] Task {
   public:
@@ -106,7 +107,8 @@ class [[nodiscard]] Task {
 
     explicit Task(Handle coroutine) noexcept : coroutine_(coroutine) {}
     Task(Task&& other) noexcept
-        : value_(std::move(other.value_)), coroutine_(std::exchange(other.coroutine_, nullptr)) {}
+        : value_(std::move(other.value_)),
+          coroutine_(std::exchange(other.coroutine_, nullptr)) {}
     Task& operator=(Task&&) = delete;
     ~Task() {
         if (coroutine_) coroutine_.destroy();
@@ -142,7 +144,9 @@ class [[nodiscard]] Task {
     template <bool started>
     struct Awaiter {
         explicit Awaiter(Task& awaited) noexcept : task(awaited) {}
-        bool await_ready() const noexcept { return task.is_ready() && (started || !task.coroutine_); }
+        bool await_ready() const noexcept {
+            return task.is_ready() && (started || !task.coroutine_);
+        }
         bool await_suspend(std::coroutine_handle<> parent) noexcept {
             if constexpr (!started) {
                 if (task.start()) return false;

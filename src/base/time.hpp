@@ -16,10 +16,18 @@ struct Duration {
     [[nodiscard]] constexpr double seconds() const { return static_cast<double>(ns) / 1e9; }
 };
 
-constexpr Duration nanoseconds(std::int64_t n) { return {n}; }
-constexpr Duration microseconds(std::int64_t n) { return {n * 1000}; }
-constexpr Duration milliseconds(std::int64_t n) { return {n * 1'000'000}; }
-constexpr Duration seconds(std::int64_t n) { return {n * 1'000'000'000}; }
+constexpr Duration nanoseconds(std::int64_t n) {
+    return {n};
+}
+constexpr Duration microseconds(std::int64_t n) {
+    return {n * 1000};
+}
+constexpr Duration milliseconds(std::int64_t n) {
+    return {n * 1'000'000};
+}
+constexpr Duration seconds(std::int64_t n) {
+    return {n * 1'000'000'000};
+}
 
 /// A point on a reactor's clock: CLOCK_MONOTONIC for real reactors, virtual time for the
 /// simulated one. Only Reactor::now() makes them.
@@ -37,6 +45,8 @@ constexpr Instant operator+(Instant t, Duration d) {
     if (t == Instant::never() || d.ns > Instant::never().ns - t.ns) return Instant::never();
     return {t.ns + d.ns};
 }
-constexpr Duration operator-(Instant a, Instant b) { return {a.ns - b.ns}; }
+constexpr Duration operator-(Instant a, Instant b) {
+    return {a.ns - b.ns};
+}
 
 }  // namespace dpfs

@@ -2,23 +2,16 @@
 // Goal: close() returns only when all work has left, and nothing enters after it has begun.
 #include "base/gate.hpp"
 
+#include "hand_fired_event.hpp"
+
 #include <gtest/gtest.h>
 
 namespace dpfs {
 namespace {
 
-class Event {
-  public:
-    bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> waiter) noexcept { waiter_ = waiter; }
-    void await_resume() const noexcept {}
-    void fire() { std::exchange(waiter_, nullptr).resume(); }
-
-  private:
-    std::coroutine_handle<> waiter_;
-};
-
-Task<void> wait_for(Event& event) { co_await event; }
+Task<void> wait_for(HandFiredEvent& event) {
+    co_await event;
+}
 
 TEST(Gate, closes_at_once_when_empty) {
     Gate gate;
@@ -28,7 +21,7 @@ TEST(Gate, closes_at_once_when_empty) {
 
 TEST(Gate, close_waits_for_the_work_inside) {
     Gate gate;
-    Event event;
+    HandFiredEvent event;
     ASSERT_TRUE(gate.spawn(wait_for(event)));
     auto closed = gate.close();
     EXPECT_FALSE(closed.start());
@@ -39,7 +32,7 @@ TEST(Gate, close_waits_for_the_work_inside) {
 
 TEST(Gate, refuses_work_once_it_is_closing) {
     Gate gate;
-    Event event;
+    HandFiredEvent event;
     auto closed = gate.close();
     ASSERT_TRUE(closed.start());
     EXPECT_FALSE(gate.spawn(wait_for(event)));

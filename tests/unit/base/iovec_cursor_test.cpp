@@ -2,10 +2,10 @@
 // Goal: buffer borders are invisible, and no byte beyond the buffers is ever touched.
 #include "base/iovec_cursor.hpp"
 
+#include <gtest/gtest.h>
+
 #include <array>
 #include <string>
-
-#include <gtest/gtest.h>
 
 namespace dpfs {
 namespace {
@@ -17,7 +17,9 @@ struct Pair {
 
 std::array<iovec, 4> split(std::string& text, std::size_t a, std::size_t b) {
     char* const data = text.data();
-    return {iovec{data, a}, iovec{data + a, 0}, iovec{data + a, b - a},
+    return {iovec{data, a},
+            iovec{data + a, 0},
+            iovec{data + a, b - a},
             iovec{data + b, text.size() - b}};
 }
 

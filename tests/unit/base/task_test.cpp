@@ -3,24 +3,13 @@
 // builds. Method: coroutines that end at once, wait on a hand-made event, or fail.
 #include "base/task.hpp"
 
-#include <gtest/gtest.h>
-
 #include "base/or_return.hpp"
+#include "hand_fired_event.hpp"
+
+#include <gtest/gtest.h>
 
 namespace dpfs {
 namespace {
-
-/// Something to wait for that a test fires by hand.
-class Event {
-  public:
-    bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> waiter) noexcept { waiter_ = waiter; }
-    void await_resume() const noexcept {}
-    void fire() { std::exchange(waiter_, nullptr).resume(); }
-
-  private:
-    std::coroutine_handle<> waiter_;
-};
 
 /// Counts the frames' locals that are alive.
 class Counted {
@@ -33,7 +22,9 @@ class Counted {
     int& alive_;
 };
 
-Task<int> at_once(int value) { co_return value; }
+Task<int> at_once(int value) {
+    co_return value;
+}
 
 Task<int> sum_of_ready_awaits(int count) {
     int sum = 0;
@@ -41,18 +32,20 @@ Task<int> sum_of_ready_awaits(int count) {
     co_return sum;
 }
 
-Task<int> after(Event& event, int value) {
+Task<int> after(HandFiredEvent& event, int value) {
     co_await event;
     co_return value;
 }
 
-Task<int> twice(Event& event) {
+Task<int> twice(HandFiredEvent& event) {
     const int first = co_await after(event, 1);
     const int second = co_await after(event, 2);
     co_return first * 10 + second;
 }
 
-Task<Result<int>> fails(Errno error) { co_return fail(error); }
+Task<Result<int>> fails(Errno error) {
+    co_return fail(error);
+}
 
 Task<Result<int>> passes_on(Errno error, int& alive, bool& went_on) {
     const Counted local(alive);
@@ -61,13 +54,13 @@ Task<Result<int>> passes_on(Errno error, int& alive, bool& went_on) {
     co_return value;
 }
 
-Task<Result<int>> fails_after(Event& event, Errno error) {
+Task<Result<int>> fails_after(HandFiredEvent& event, Errno error) {
     co_await event;
     co_await or_return(Result<void>(fail(error)));
     co_return 0;
 }
 
-Task<Result<int>> outer(Event& event) {
+Task<Result<int>> outer(HandFiredEvent& event) {
     const Result<int> inner = co_await fails_after(event, Errno::stale);
     if (!inner) co_return fail(inner.error());
     co_return 1;
@@ -93,7 +86,7 @@ TEST(Task, a_million_ready_awaits_do_not_grow_the_stack) {
 }
 
 TEST(Task, resumes_its_parent_when_the_child_ends_later) {
-    Event event;
+    HandFiredEvent event;
     auto task = twice(event);
     EXPECT_FALSE(task.start());
     event.fire();
@@ -116,7 +109,7 @@ TEST(OrReturn, ends_the_coroutine_with_the_error) {
 }
 
 TEST(OrReturn, resumes_the_parent_when_it_ends_a_coroutine_later) {
-    Event event;
+    HandFiredEvent event;
     auto task = outer(event);
     EXPECT_FALSE(task.start());
     event.fire();
