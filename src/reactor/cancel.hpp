@@ -19,7 +19,7 @@ class Cancelable {
     virtual void on_cancel() noexcept = 0;
 
   protected:
-    ~Cancelable() { unlink(); }
+    virtual ~Cancelable() { unlink(); }  // virtual only for GCC: CancelSource is a friend
     void unlink() noexcept;
 
   private:

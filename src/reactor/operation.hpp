@@ -62,9 +62,10 @@ struct Arguments {
 /// that awaits it and must stay put, as must all it points to, until it has completed.
 struct Operation final : Cancelable {
     Operation(const Arguments& call, Limit until) noexcept : arguments(call), limit(until) {}
-    ~Operation() { DPFS_ASSERT(!in_flight); }
+    ~Operation() override { DPFS_ASSERT(!in_flight); }
 
     void on_cancel() noexcept override;
+    using Cancelable::unlink;
 
     Arguments arguments;
     Limit limit;
@@ -74,9 +75,12 @@ struct Operation final : Cancelable {
     // The reactor's own, from submit to completion.
     Reactor* reactor = nullptr;
     bool in_flight = false;
-    bool deadline_passed = false;    ///< why it is being cancelled
+    bool cancel_requested = false;   ///< it has been asked to end early
+    bool deadline_passed = false;    ///< and why: otherwise by its CancelSource
+    bool queued = false;             ///< it waits in a queue of the implementation's
     std::size_t timer_position = 0;  ///< in the timer heap, counted from 1; 0: not in it
     Operation* next = nullptr;       ///< link in one of the reactor's queues
+    void* slot = nullptr;            ///< the implementation's own
 };
 
 /// `co_await reactor.readv(…)`: submits the operation and gives its result.

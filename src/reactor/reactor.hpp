@@ -7,7 +7,9 @@
 #include "reactor/operation.hpp"
 
 #include <coroutine>
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -50,6 +52,9 @@ class Pollable {
 class BlockingCall {
   public:
     virtual void run() noexcept = 0;
+    /// Instead of run(), when the pool thread could not become `as` (a uid that is none, or one
+    /// that this user namespace does not map): running it as somebody else is no option.
+    virtual void refuse(Errno error) noexcept = 0;
 
     const Credentials* as = nullptr;  ///< whom the pool thread acts as; nullptr: the daemon
     std::coroutine_handle<> waiter;   ///< the reactor's
@@ -70,11 +75,11 @@ struct Posted {
 /// an awaitable of this class; the three implementations (io_uring; epoll with libaio;
 /// simulated) differ only in the virtual functions at the end.
 ///
-/// Thread    all members belong to the thread that calls run(), but for post(), stop() and
-/// those
-///           that say so.
+/// Thread    all members belong to the thread that calls run(), but for those that say so. A
+///           reactor is run by one thread only, if more than once; coroutines may be started
+///           on that thread before run(), and do nothing until then.
 /// Lifetime  outlives every coroutine that runs on it. run() returns after stop(), when nothing
-///           is in flight any more.
+///           is in flight any more: who stops a reactor cancels what would wait for ever.
 /// Errors    every awaitable: what the system call gives; ETIMEDOUT when its deadline passed;
 ///           ECANCELED when its CancelSource was fired. An operation that did complete gives
 ///           its result, however late: nothing that happened is reported as not happened.
@@ -123,7 +128,24 @@ class Reactor {
                  .path = path},
                 limit};
     }
-    OperationAwaiter<void> fsync(int fd, bool data_only, Limit limit = {}) noexcept;
+    /// `data_only`: as fdatasync(2).
+    OperationAwaiter<void> fsync(int fd, bool data_only, Limit limit = {}) noexcept {
+        const std::uint32_t flags = data_only ? fsync_data_only : 0;
+        return {*this, {.code = OpCode::fsync, .fd = fd, .flags = flags}, limit};
+    }
+    OperationAwaiter<void> sync_file_range(int fd,
+                                           std::uint64_t offset,
+                                           std::uint64_t length,
+                                           std::uint32_t flags,
+                                           Limit limit = {}) noexcept {
+        return {*this,
+                {.code = OpCode::sync_file_range,
+                 .fd = fd,
+                 .flags = flags,
+                 .offset = offset,
+                 .length = length},
+                limit};
+    }
     OperationAwaiter<void> fallocate(int fd,
                                      std::uint32_t mode,
                                      std::uint64_t offset,
@@ -206,12 +228,44 @@ class Reactor {
                 limit};
     }
 
-    // --- sockets and descriptors that are waited for
-    OperationAwaiter<UniqueFd> accept(int fd, Limit limit = {}) noexcept;
+    /// Not for O_PATH descriptors. `xattr_flags` = XATTR_CREATE, XATTR_REPLACE or 0.
+    OperationAwaiter<void> fsetxattr(int fd,
+                                     const char* name,
+                                     std::span<const std::byte> value,
+                                     std::uint32_t xattr_flags,
+                                     Limit limit = {}) noexcept {
+        return {*this,
+                {.code = OpCode::fsetxattr,
+                 .fd = fd,
+                 .flags = xattr_flags,
+                 .size = static_cast<std::uint32_t>(value.size()),
+                 .address = const_cast<std::byte*>(value.data()),
+                 .path = name},
+                limit};
+    }
+
+    // --- sockets and descriptors that are waited for. Not for descriptors with O_NONBLOCK:
+    // io_uring then gives EAGAIN instead of waiting (docs/footguns.md).
+
+    /// The new descriptor has SOCK_CLOEXEC.
+    OperationAwaiter<UniqueFd> accept(int fd, Limit limit = {}) noexcept {
+        return {*this, {.code = OpCode::accept, .fd = fd, .flags = SOCK_CLOEXEC}, limit};
+    }
     OperationAwaiter<void> connect(int fd,
                                    const sockaddr* address,
                                    socklen_t size,
-                                   Limit limit = {}) noexcept;
+                                   Limit limit = {}) noexcept {
+        return {*this,
+                {.code = OpCode::connect,
+                 .fd = fd,
+                 .size = size,
+                 .address = const_cast<sockaddr*>(address)},
+                limit};
+    }
+    OperationAwaiter<void> shutdown(int fd, int how, Limit limit = {}) noexcept {
+        const auto flags = static_cast<std::uint32_t>(how);
+        return {*this, {.code = OpCode::shutdown, .fd = fd, .flags = flags}, limit};
+    }
     OperationAwaiter<std::uint32_t> recvmsg(int fd,
                                             msghdr& message,
                                             std::uint32_t flags = 0,
@@ -259,7 +313,9 @@ class Reactor {
 
     // --- calls that block
     /// Runs `call()` on the blocking pool, as `who`, and gives what it returned. `call` is
-    /// taken by value and may refer to the caller's frame.
+    /// taken by value and may refer to the caller's frame. Give `who` only with a call that
+    /// returns a Result: it is the act_as() error where the pool may not act as `who`.
+    /// A call that has been submitted runs: neither deadlines nor cancellation can stop it.
     template <class Call>
     [[nodiscard]] auto blocking(Call call, const Credentials* who = nullptr) noexcept {
         return Blocking<Call>(*this, std::move(call), who);
@@ -288,6 +344,8 @@ class Reactor {
     Reactor() = default;
 
   private:
+    static constexpr std::uint32_t fsync_data_only = 1;  // IORING_FSYNC_DATASYNC
+
     OperationAwaiter<std::uint32_t> vectored(OpCode code,
                                              int fd,
                                              std::span<const iovec> buffers,
@@ -349,13 +407,30 @@ class Reactor {
             this->waiter = handle;
             this->reactor->submit_blocking(*this);
         }
-        Value await_resume() noexcept { return std::move(*value_); }
+        Value await_resume() noexcept {
+            if constexpr (!std::is_void_v<Value>) return std::move(*value_);
+        }
 
       private:
-        void run() noexcept override { value_.emplace(call_()); }
+        struct Nothing {};
+
+        void run() noexcept override {
+            if constexpr (std::is_void_v<Value>) {
+                call_();
+            } else {
+                value_.emplace(call_());
+            }
+        }
+        void refuse(Errno error) noexcept override {
+            if constexpr (std::is_constructible_v<Value, std::unexpected<Errno>>) {
+                value_.emplace(fail(error));
+            } else {
+                DPFS_ASSERT(this->as == nullptr);  // a call that cannot say that it failed
+            }
+        }
 
         Call call_;
-        std::optional<Value> value_;
+        std::optional<std::conditional_t<std::is_void_v<Value>, Nothing, Value>> value_;
     };
 };
 
