@@ -235,6 +235,22 @@ void EventLoop::run() {
     running_loop = outer;
 }
 
+bool EventLoop::step() {
+    const EventLoop* const outer = std::exchange(running_loop, this);
+    clock_ = now();
+    const bool any = round();
+    running_loop = outer;
+    return any;
+}
+
+bool EventLoop::pretend_to_sleep() noexcept {
+    const EventLoop* const outer = std::exchange(running_loop, this);
+    const bool work = arm_pollables();
+    disarm_pollables();
+    running_loop = outer;
+    return work;
+}
+
 bool EventLoop::round() {
     statistics_.rounds.add();
     read_clock_sometimes();

@@ -97,6 +97,19 @@ class EventLoop : public Reactor {
     [[nodiscard]] std::size_t in_flight_count() const noexcept { return in_flight_count_; }
     [[nodiscard]] LoopStatistics& mutable_statistics() noexcept { return statistics_; }
 
+    // --- for an implementation that is not driven by run(), but steps several loops in turn
+
+    /// One round on the calling thread; true if it found anything to do.
+    bool step();
+    /// What a loop does before and after it sleeps, without the sleep; true if arming found work.
+    bool pretend_to_sleep() noexcept;
+    /// The earliest deadline of an operation in flight.
+    [[nodiscard]] Instant next_deadline() const noexcept { return timers_.next(); }
+    /// Whether the next step() would find something without any new completion.
+    [[nodiscard]] bool has_ready_work() const noexcept {
+        return !ready_.empty() || !posted_.empty() || !finished_calls_.empty();
+    }
+
   private:
     bool round();
     bool take_posted() noexcept;
