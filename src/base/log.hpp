@@ -11,6 +11,11 @@ namespace dpfs {
 
 enum class LogLevel : unsigned char { debug, info, warning, error, off };
 
+enum class LogFormat : unsigned char {
+    text,  ///< time level scope: message
+    json,  ///< one object a line: time, level, scope, message
+};
+
 /// Where log lines go; made once by main(), handed down by reference.
 class LogSink {
   public:
@@ -60,7 +65,8 @@ class Logger {
     std::string scope_;
 };
 
-/// To standard error, through spdlog: time, level, scope, message.
-std::unique_ptr<LogSink> make_stderr_sink(LogLevel minimum);
+/// To standard error. Control characters in a message are written as \xNN (text) or \uNNNN
+/// (json), so that one message is one line whatever a tenant has put into it.
+std::unique_ptr<LogSink> make_stderr_sink(LogLevel minimum, LogFormat format = LogFormat::text);
 
 }  // namespace dpfs
