@@ -93,7 +93,10 @@ class EventLoop : public Reactor {
 
     /// Ends `operation`; its waiter is resumed by the loop. `result`: ≥ 0, or minus errno.
     void complete(Operation& operation, std::int32_t result) noexcept;
-    /// Operations and blocking calls that have not ended.
+    /// Keeps run() from returning, until as many release()s.
+    void hold() noexcept { ++in_flight_count_; }
+    void release() noexcept { --in_flight_count_; }
+    /// Operations and blocking calls that have not ended, and what is held.
     [[nodiscard]] std::size_t in_flight_count() const noexcept { return in_flight_count_; }
     [[nodiscard]] LoopStatistics& mutable_statistics() noexcept { return statistics_; }
 
@@ -101,7 +104,8 @@ class EventLoop : public Reactor {
 
     /// One round on the calling thread; true if it found anything to do.
     bool step();
-    /// What a loop does before and after it sleeps, without the sleep; true if arming found work.
+    /// What a loop does before and after it sleeps, without the sleep; true if arming found
+    /// work.
     bool pretend_to_sleep() noexcept;
     /// The earliest deadline of an operation in flight.
     [[nodiscard]] Instant next_deadline() const noexcept { return timers_.next(); }
