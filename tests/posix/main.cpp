@@ -22,6 +22,22 @@ void add_data_cases(posix::Suite& suite) {
     posix::add_openat2_cases(suite);
     posix::add_read_write_cases(suite);
     posix::add_vector_io_cases(suite);
+    posix::add_seek_cases(suite);
+    posix::add_truncate_cases(suite);
+    posix::add_allocate_cases(suite);
+    posix::add_copy_cases(suite);
+    posix::add_sync_cases(suite);
+    posix::add_large_offset_cases(suite);
+    posix::add_map_cases(suite);
+}
+
+void add_attribute_cases(posix::Suite& suite) {
+    posix::add_stat_cases(suite);
+    posix::add_statfs_cases(suite);
+    posix::add_access_cases(suite);
+    posix::add_mode_cases(suite);
+    posix::add_owner_cases(suite);
+    posix::add_set_id_cases(suite);
 }
 
 bool names_are_unique(const posix::Suite& suite) {
@@ -45,6 +61,7 @@ int bad_usage(const std::string& what) {
 int main(int argc, char** argv) {
     posix::Suite suite;
     add_data_cases(suite);
+    add_attribute_cases(suite);
     if (!names_are_unique(suite)) return 2;
 
     posix::RunOptions options;
