@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reactor/sim_reactor.hpp"
 
-#include "reactor/plain_call.hpp"
+#include "reactor/system_calls.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -36,6 +36,16 @@ short readiness(const Arguments& call) {
 short ready_events(int fd, short events) {
     pollfd waited{fd, events, 0};
     return ::poll(&waited, 1, 0) > 0 ? waited.revents : short{0};
+}
+
+/// As the real reactors: a daemon that may not change identities acts as itself.
+Result<void> act_as_far_as_allowed(const Credentials* who) {
+    return can_switch_credentials() ? act_as(who) : Result<void>();
+}
+
+std::int32_t make_as_caller(const Arguments& call) {
+    const Result<void> acting = act_as_far_as_allowed(call.as);
+    return acting ? make_system_call(call) : -std::to_underlying(acting.error());
 }
 
 bool makes_a_name(OpCode code) {
@@ -140,7 +150,8 @@ bool SimReactor::collect() noexcept {
 
 bool SimReactor::try_to_finish(const Pending& pending) {
     if (pending.call != nullptr) {
-        run_plainly(*pending.call);
+        const Result<void> acting = act_as_far_as_allowed(pending.call->as);
+        acting ? pending.call->run() : pending.call->refuse(acting.error());
         finish_blocking(*pending.call);
         return true;
     }
@@ -162,7 +173,7 @@ std::int32_t SimReactor::perform(const Arguments& call) noexcept {
     if (moves_data(call.code) && world_.random().chance(world_.faults().short_io)) {
         return short_transfer(call);
     }
-    return plain_call(call);
+    return make_as_caller(call);
 }
 
 std::optional<std::int32_t> SimReactor::injected_fault(const Arguments& call) noexcept {
@@ -192,7 +203,7 @@ std::int32_t SimReactor::short_transfer(const Arguments& call) noexcept {
     const std::span buffers(static_cast<const iovec*>(call.address), call.size);
     std::size_t size = 0;
     for (const iovec& buffer : buffers) size += buffer.iov_len;
-    if (size < 2) return plain_call(call);
+    if (size < 2) return make_as_caller(call);
 
     std::size_t left = 1 + world_.random().below(size - 1);
     std::vector<iovec> shorter;
@@ -204,7 +215,7 @@ std::int32_t SimReactor::short_transfer(const Arguments& call) noexcept {
     Arguments shortened = call;
     shortened.address = shorter.data();
     shortened.size = static_cast<std::uint32_t>(shorter.size());
-    return plain_call(shortened);
+    return make_as_caller(shortened);
 }
 
 }  // namespace dpfs::reactor
