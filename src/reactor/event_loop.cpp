@@ -64,7 +64,7 @@ void EventLoop::finish_blocking(BlockingCall& call) noexcept {
 
 void EventLoop::stop() noexcept {
     begin_visit();
-    stop_requested_.store(true, std::memory_order_relaxed);
+    stop_requested_.store(true, std::memory_order_release);
     wake_requested_.store(true, std::memory_order_seq_cst);
     wake_if_sleeping();
     end_visit();
@@ -265,7 +265,7 @@ bool EventLoop::round() {
 }
 
 bool EventLoop::finished() const noexcept {
-    return stop_requested_.load(std::memory_order_relaxed) && in_flight_count_ == 0 &&
+    return stop_requested_.load(std::memory_order_acquire) && in_flight_count_ == 0 &&
            ready_.empty() && posted_.empty();
 }
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <fcntl.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -48,9 +50,12 @@ std::int32_t make_as_caller(const Arguments& call) {
     return acting ? make_system_call(call) : -std::to_underlying(acting.error());
 }
 
-bool makes_a_name(OpCode code) {
-    return code == OpCode::openat2 || code == OpCode::mkdirat || code == OpCode::symlinkat ||
-           code == OpCode::linkat;
+bool makes_a_name(const Arguments& call) {
+    if (call.code == OpCode::openat2) {
+        return (static_cast<const open_how*>(call.address)->flags & O_CREAT) != 0;
+    }
+    return call.code == OpCode::mkdirat || call.code == OpCode::symlinkat ||
+           call.code == OpCode::linkat;
 }
 
 bool moves_data(OpCode code) {
@@ -182,8 +187,7 @@ std::optional<std::int32_t> SimReactor::injected_fault(const Arguments& call) no
     const bool on_file = call.offset != static_cast<std::uint64_t>(-1);
     const bool allocates =
         (call.code == OpCode::writev && on_file) || call.code == OpCode::fallocate;
-    if ((allocates || makes_a_name(call.code)) && random.chance(faults.no_space))
-        return -ENOSPC;
+    if ((allocates || makes_a_name(call)) && random.chance(faults.no_space)) return -ENOSPC;
     if (((moves_data(call.code) && on_file) || call.code == OpCode::fsync ||
          call.code == OpCode::fallocate) &&
         random.chance(faults.io_error)) {
