@@ -14,7 +14,7 @@ namespace dpfs::virtio {
 
 /// Where a driver's ring and its indirect tables lie in guest memory, one after the other.
 struct DriverLayout {
-    RingAddresses addresses;
+    RingAddresses addresses = {};
     std::uint64_t tables = 0;       // guest address
     std::uint32_t table_count = 0;  // descriptors in each; 0 without indirect descriptors
     std::uint64_t size = 0;         // bytes from `base` on, all together
@@ -34,8 +34,8 @@ struct Segment {
 };
 
 struct ChainRequest {
-    std::span<const Segment> readable;
-    std::span<const Segment> writable;
+    std::span<const Segment> readable = {};
+    std::span<const Segment> writable = {};
     /// As many of the first segments go into the ring itself, the others into an indirect
     /// table. Split rings allow a mixture (2.7.5.3.2); for packed ones it is all or nothing
     /// (2.8.19).
@@ -86,7 +86,7 @@ class DriverRing {
 struct DriverConfig {
     std::uint32_t size = 0;      // descriptors
     std::uint64_t features = 0;  // as negotiated
-    DriverLayout layout;
+    DriverLayout layout = {};
 };
 
 /// A driver for a new ring, whose memory is zeroed first.

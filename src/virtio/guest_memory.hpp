@@ -37,7 +37,7 @@ struct MemoryRegion {
     std::uint64_t guest_address = 0;
     std::uint64_t user_address = 0;  // equal to guest_address where the front end has no other
     std::uint64_t size = 0;          // bytes
-    Mapping host;                    // at guest_address, `size` bytes long
+    Mapping host = {};               // at guest_address, `size` bytes long
 
     /// Whether [address, address + length) lies inside; safe for any values.
     [[nodiscard]] bool contains(std::uint64_t address, std::uint64_t length) const noexcept {
@@ -66,8 +66,9 @@ class GuestMemory {
     GuestMemory() = default;
 
     /// This map and one region more. Errors: EINVAL (empty, not mapped, an address range that
-    /// wraps around), EEXIST (overlaps guest addresses of another; user addresses may overlap,
-    /// as a front end may show one memory at two guest addresses).
+    /// wraps around, guest and host address not alike modulo 16), EEXIST (overlaps guest
+    /// addresses of another; user addresses may overlap, as a front end may show one memory at
+    /// two guest addresses).
     [[nodiscard]] Result<GuestMemory> with(MemoryRegion region) const;
 
     /// This map less the region that starts at `guest_address` and is `size` long.
@@ -94,8 +95,8 @@ class GuestMemory {
     Result<void> write(std::uint64_t address, std::span<const std::byte> in) const;
 
     /// Finds a part of a ring: one piece of memory in one region.
-    /// Errors: EFAULT (not mapped, or crosses a region's end), EINVAL (not aligned, also where
-    /// the address is but our mapping of it is not).
+    /// `alignment` at most 16. Errors: EFAULT (not mapped, or crosses a region's end), EINVAL
+    /// (not aligned).
     Result<RingPart> ring_part(AddressSpace space,
                                std::uint64_t address,
                                std::uint64_t size,
@@ -106,6 +107,10 @@ class GuestMemory {
     Result<std::uint64_t> guest_address_of(const void* host) const;
 
   private:
+    /// As much of the range as lies in the region of its first byte; empty where there is none.
+    [[nodiscard]] std::span<std::byte> piece(std::uint64_t address,
+                                             std::uint64_t length) const noexcept;
+
     std::vector<MemoryRegion> regions_;  // sorted by guest_address, disjoint
 };
 

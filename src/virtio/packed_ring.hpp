@@ -73,10 +73,10 @@ class PackedRing final : public Virtqueue {
     ChainLimits limits_;
     std::uint32_t size_;
     PackedPosition next_available_;
-    PackedPosition next_used_;             // staged descriptors included
+    PackedPosition next_used_;  // staged descriptors included
+    PackedPosition published_used_;
     std::uint32_t first_staged_slot_ = 0;  // its flags are written last, by flush()
     std::uint16_t first_staged_flags_ = 0;
-    bool staged_ = false;
     std::uint32_t staged_slots_ = 0;
     std::uint32_t unannounced_slots_ =
         0;  // published since needs_notification() was last asked

@@ -33,6 +33,13 @@ void store_release(le<T>& field, std::type_identity_t<T> value) noexcept {
     std::atomic_ref(field).store(value, std::memory_order_release);
 }
 
+/// Shared bytes as an array of wire structs. Who made the pointer has checked size and
+/// alignment.
+template <wire_struct T>
+T* shared_array(std::byte* bytes) noexcept {
+    return static_cast<T*>(static_cast<void*>(bytes));
+}
+
 inline Descriptor load_once(Descriptor& shared) noexcept {
     return {.addr = load_relaxed(shared.addr),
             .len = load_relaxed(shared.len),

@@ -41,7 +41,8 @@ class SplitRing final : public Virtqueue {
     SplitRing(Parts parts, const RingConfig& config) noexcept;
 
     Result<bool> broken(Violation violation) noexcept;
-    [[nodiscard]] bool wants_notification(std::uint16_t published_from) noexcept;
+    /// Whether the driver may have offered one chain more than we have given back.
+    [[nodiscard]] bool has_room() const noexcept;
     void log_used_write(const void* written, std::uint64_t length) const noexcept;
 
     Parts parts_;  // keeps what the pointers below point to mapped

@@ -20,6 +20,7 @@ struct RingState {
     bool available_wrap = true;        // packed: the wrap counters (2.8.1)
     bool used_wrap = true;
     bool used_from_ring = false;  // split: take next_used from the used ring itself
+    bool resumed = false;  // of an earlier ring: its driver may wait for a lost notification
 
     bool operator==(const RingState&) const = default;
 
@@ -41,8 +42,8 @@ struct RingAddresses {
 struct RingConfig {
     std::uint32_t size = 0;      // descriptors
     std::uint64_t features = 0;  // as negotiated
-    RingAddresses addresses;
-    RingState state;
+    RingAddresses addresses = {};
+    RingState state = {};
 };
 
 /// The device's side of one virtqueue. Chains are popped, used in any order, pushed; a batch of
@@ -85,7 +86,8 @@ class Virtqueue {
     /// Shows the driver what has been pushed.
     virtual void flush() = 0;
 
-    /// Whether the driver wants to hear of what was flushed since the last call of this.
+    /// Whether the driver wants to hear of what was flushed since the last call of this. Of a
+    /// resumed ring all may be unheard: ask once before the first pop.
     [[nodiscard]] virtual bool needs_notification() = 0;
 
     /// Asks for a kick when the next chain becomes available. True: one already has, pop it.
