@@ -38,6 +38,16 @@ void add_attribute_cases(posix::Suite& suite) {
     posix::add_mode_cases(suite);
     posix::add_owner_cases(suite);
     posix::add_set_id_cases(suite);
+    posix::add_times_cases(suite);
+    posix::add_time_rule_cases(suite);
+}
+
+void add_name_cases(posix::Suite& suite) {
+    posix::add_link_cases(suite);
+    posix::add_unlink_cases(suite);
+    posix::add_rename_cases(suite);
+    posix::add_rename_flag_cases(suite);
+    posix::add_symlink_cases(suite);
 }
 
 bool names_are_unique(const posix::Suite& suite) {
@@ -62,6 +72,7 @@ int main(int argc, char** argv) {
     posix::Suite suite;
     add_data_cases(suite);
     add_attribute_cases(suite);
+    add_name_cases(suite);
     if (!names_are_unique(suite)) return 2;
 
     posix::RunOptions options;
