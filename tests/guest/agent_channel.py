@@ -48,6 +48,7 @@ class Command:
         self._number = number
         self._name = name
         self._output = bytearray()
+        self._read_size = 0  # how much of it read_line() has given
         self._code: int | None = None
         self._lost = False
         self._changed = threading.Condition()
@@ -65,6 +66,14 @@ class Command:
     def wait_for_output(self, expected: bytes, timeout: float = 60) -> None:
         """Waits until the command has written some bytes: how a test knows how far it is."""
         self._wait_until(lambda: expected in self._output, timeout, f"write {expected!r}")
+
+    def read_line(self, timeout: float = 60) -> str:
+        """Waits for the next line of output that has not been read so."""
+        self._wait_until(lambda: b"\n" in self._output[self._read_size :], timeout, "write a line")
+        end = self._output.index(b"\n", self._read_size)
+        line = bytes(self._output[self._read_size : end])
+        self._read_size = end + 1
+        return line.decode(errors="backslashreplace")
 
     def write(self, data: bytes) -> None:
         for start in range(0, len(data), INPUT_CHUNK_SIZE):
@@ -129,7 +138,8 @@ class AgentChannel:
         self._commands: dict[int, Command] = {}
         self._lock = threading.Lock()
         self._write_lock = threading.Lock()
-        self._hello = threading.Event()
+        self._boot_count = 0  # hellos so far: a guest that restarts says it again
+        self._changed = threading.Condition()
         self._lost = False
         self._reader = threading.Thread(target=self._read_frames, daemon=True)
 
@@ -147,7 +157,13 @@ class AgentChannel:
             os.close(process)
             self._listener.close()
         self._reader.start()
-        if not self._hello.wait(timeout) or self._lost:
+        self.wait_for_boot(1, timeout)
+
+    def wait_for_boot(self, count: int, timeout: float) -> None:
+        """Waits for the agent's first word of the count-th boot behind this channel."""
+        with self._changed:
+            done = self._changed.wait_for(lambda: self._boot_count >= count or self._lost, timeout)
+        if not done or self._lost:
             what = "died while it booted" if self._lost else f"did not boot within {timeout:g} s"
             raise GuestError(f"the guest {what}\n{self.diagnosis()}")
 
@@ -157,6 +173,8 @@ class AgentChannel:
         command = Command(self, number, b" ".join(raw).decode(errors="replace")[:200])
         with self._lock:
             self._commands[number] = command
+        if self._lost:
+            self._lose_commands()
         self.send(number, KIND_RUN, b"".join(a + b"\0" for a in raw))
         return command
 
@@ -190,22 +208,31 @@ class AgentChannel:
             except OSError:
                 pass
         self._lose_all()
-        self._hello.set()
 
     def _take_frame(self, number: int, kind: int, payload: bytes) -> None:
         if kind == KIND_HELLO:
             self.kernel_release = payload.decode()
-            self._hello.set()
+            self._lose_commands()
+            with self._changed:
+                self._boot_count += 1
+                self._changed.notify_all()
         elif kind == KIND_OUTPUT:
-            self._commands[number].take_output(payload)
+            if number in self._commands:
+                self._commands[number].take_output(payload)
         elif kind == KIND_EXIT:
             with self._lock:
-                command = self._commands.pop(number)
-            command.take_exit(struct.unpack("<I", payload)[0])
+                command = self._commands.pop(number, None)
+            if command is not None:
+                command.take_exit(struct.unpack("<I", payload)[0])
 
     def _lose_all(self) -> None:
-        with self._lock:
+        with self._changed:
             self._lost = True
+            self._changed.notify_all()
+        self._lose_commands()
+
+    def _lose_commands(self) -> None:
+        with self._lock:
             lost = list(self._commands.values())
             self._commands.clear()
         for command in lost:

@@ -101,6 +101,8 @@ class SharedGuestCase(GuestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
+        if cls.backend == "virtiofsd":
+            cls.queues = 1
         cls.directory = cls.make_directory()
         cls._sockets = Path(tempfile.mkdtemp(prefix="dpfs-sock-"))
         cls.addClassCleanup(remove_folder, cls._sockets)

@@ -15,7 +15,8 @@ def build(name: str) -> Path:
     """The static program of programs/NAME.cpp, compiled if it is not up to date."""
     source = SOURCES / f"{name}.cpp"
     program = BUILT / name
-    if program.exists() and program.stat().st_mtime >= source.stat().st_mtime:
+    changed = max(file.stat().st_mtime for file in (source, SOURCES / "check.hpp"))
+    if program.exists() and program.stat().st_mtime >= changed:
         return program
     BUILT.mkdir(parents=True, exist_ok=True)
     command = ["g++", "-std=c++20", "-O1", "-static", "-pthread", "-Wall", "-Wextra", "-Werror"]

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import accelerator
@@ -47,7 +47,8 @@ class GuestOptions:
     memory_mib: int = 512
     root: str = "small"
     name: str = "guest"
-    kernel_arguments: Sequence[str] = field(default_factory=tuple)
+    may_reboot: bool = False  # else a restart (a panic, too) ends QEMU
+    kernel_arguments: Sequence[str] = ()
 
 
 def tail_of(path: Path, lines: int = CONSOLE_TAIL_LINES) -> str:
@@ -63,7 +64,8 @@ def qemu_command(options: GuestOptions, console: Path, agent: Path, accel: str) 
     # Without it a guest on a loaded host can take lost timer ticks for a broken timer and hang.
     arguments += ["no_timer_check", f"guest_root={options.root}", *options.kernel_arguments]
     memory = f"{options.memory_mib}M"
-    command = [str(images.qemu(options.qemu)), "-nodefaults", "-no-user-config", "-no-reboot"]
+    command = [str(images.qemu(options.qemu)), "-nodefaults", "-no-user-config"]
+    command += [] if options.may_reboot else ["-no-reboot"]
     command += ["-display", "none", "-machine", "q35,memory-backend=mem"]
     command += ["-object", f"memory-backend-memfd,id=mem,size={memory},share=on", "-m", memory]
     command += ["-smp", str(options.cpus), *accelerator.QEMU_OPTIONS[accel]]
@@ -106,6 +108,7 @@ class Guest:
         self._qemu_log = images.LOGS / f"{label}.qemu"
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: AgentChannel | None = None
+        self._boot_count = 1
 
     def __enter__(self) -> Guest:
         return self.boot()
@@ -141,6 +144,13 @@ class Guest:
             raise
         self.boot_seconds = time.monotonic() - began
         return self
+
+    def reboot(self, timeout: float = BOOT_TIMEOUT_S) -> None:
+        """Resets the guest's machine under the same QEMU, unmounting nothing."""
+        assert self._channel is not None and self.options.may_reboot
+        self._boot_count += 1
+        self.start("echo 1 > /proc/sys/kernel/sysrq; echo b > /proc/sysrq-trigger")
+        self._channel.wait_for_boot(self._boot_count, timeout)
 
     def stop(self, timeout: float = 60) -> None:
         """Unmounts, powers off, and fails unless QEMU then ends well."""

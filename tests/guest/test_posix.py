@@ -1,0 +1,54 @@
+"""Goal: the POSIX conformance suite comes to the same verdicts in a guest as on the host's disk.
+
+Method: tests/posix builds one static program; it runs on the host's file system and in the guest's
+mount of the same, and tests/posix/compare knows which differences are accepted, and why.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import images
+import settings
+from case import SharedGuestCase, for_each_backend
+
+SUITE_SOURCES = images.REPOSITORY / "tests" / "posix"
+SUITE_TIMEOUT_S = 1500
+
+
+def suite_program() -> Path:
+    """The suite, as named on the command line, or built here."""
+    if settings.current.posix_suite is not None:
+        return settings.current.posix_suite
+    build = images.REPOSITORY / "build" / "posix"
+    for command in (["cmake", "-S", SUITE_SOURCES, "-B", build], ["cmake", "--build", build]):
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise AssertionError(f"building the suite: {(done.stdout + done.stderr)[-3000:]}")
+    return build / "posix_conformance"
+
+
+class Posix(SharedGuestCase):
+    """The whole suite, on the host's file system and in a guest."""
+
+    def test_same_verdicts_as_on_the_host(self) -> None:
+        program = suite_program()
+        self.guest.push(program, "/run/posix_conformance", 0o755)
+        reference = self.new_folder("posix")
+        results = images.LOGS / f"posix-{os.getpid()}-{self.backend}"
+        on_host = subprocess.run([program, reference], capture_output=True)
+        results.with_suffix(".host").write_bytes(on_host.stdout)
+        in_guest = self.guest.run(["/run/posix_conformance", self.at], SUITE_TIMEOUT_S)
+        results.with_suffix(".guest").write_bytes(in_guest.output)
+        compared = subprocess.run(
+            [SUITE_SOURCES / "compare", results.with_suffix(".host"), results.with_suffix(".guest")],
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual(compared.returncode, 0, compared.stdout + compared.stderr)
+
+
+for_each_backend(Posix)
+del Posix  # only its variants are tests
