@@ -19,19 +19,13 @@ namespace {
 /// The events that must be there before the call can be made without waiting; 0: it never
 /// waits.
 short readiness(const Arguments& call) {
-    switch (call.code) {
-        case OpCode::poll:
-            return static_cast<short>(call.flags);
-        case OpCode::accept:
-        case OpCode::recvmsg:
-        case OpCode::readv:
-            return POLLIN;
-        case OpCode::sendmsg:
-        case OpCode::writev:
-            return POLLOUT;
-        default:
-            return 0;
-    }
+    const OpCode code = call.code;
+    if (code == OpCode::poll) return static_cast<short>(call.flags);
+    const bool reads =
+        code == OpCode::accept || code == OpCode::recvmsg || code == OpCode::readv;
+    const bool writes = code == OpCode::sendmsg || code == OpCode::writev;
+    if (reads) return POLLIN;
+    return writes ? POLLOUT : short{0};
 }
 
 /// What is there of `events` now, as poll(2) says it; regular files are always ready.
