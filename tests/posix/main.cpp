@@ -40,6 +40,9 @@ void add_attribute_cases(posix::Suite& suite) {
     posix::add_set_id_cases(suite);
     posix::add_times_cases(suite);
     posix::add_time_rule_cases(suite);
+    posix::add_xattr_cases(suite);
+    posix::add_xattr_namespace_cases(suite);
+    posix::add_acl_cases(suite);
 }
 
 void add_name_cases(posix::Suite& suite) {
@@ -48,6 +51,17 @@ void add_name_cases(posix::Suite& suite) {
     posix::add_rename_cases(suite);
     posix::add_rename_flag_cases(suite);
     posix::add_symlink_cases(suite);
+    posix::add_directory_cases(suite);
+    posix::add_readdir_cases(suite);
+    posix::add_node_cases(suite);
+    posix::add_socket_cases(suite);
+}
+
+void add_process_cases(posix::Suite& suite) {
+    posix::add_posix_lock_cases(suite);
+    posix::add_ofd_lock_cases(suite);
+    posix::add_flock_cases(suite);
+    posix::add_lease_cases(suite);
 }
 
 bool names_are_unique(const posix::Suite& suite) {
@@ -73,6 +87,7 @@ int main(int argc, char** argv) {
     add_data_cases(suite);
     add_attribute_cases(suite);
     add_name_cases(suite);
+    add_process_cases(suite);
     if (!names_are_unique(suite)) return 2;
 
     posix::RunOptions options;
