@@ -5,14 +5,15 @@
 #include "base/log.hpp"
 #include "base/unique_fd.hpp"
 #include "hal/device.hpp"
+#include "hal/vhost_user/device_options.hpp"
 #include "hal/vhost_user/listener.hpp"
 #include "hal/vhost_user/queue_stats.hpp"
+#include "hal/vhost_user/vring.hpp"
 #include "reactor/cancel.hpp"
 
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <vector>
 
 namespace dpfs::reactor {
@@ -22,15 +23,6 @@ class Reactor;
 namespace dpfs::hal::vhost_user {
 
 class Connection;
-class Vring;
-
-struct DeviceOptions {
-    std::string socket_path;
-    std::string tag;                        ///< what the tenant mounts: 1 to 36 bytes
-    std::uint16_t request_queue_count = 1;  ///< 1 to 64; the high-priority queue comes on top
-    std::uint16_t queue_size_max = 1024;    ///< entries: a power of two, at most 1024
-    SocketOwnership socket_ownership = {};
-};
 
 /// The back end of one vhost-user virtio-fs device: it listens on a UNIX socket and serves one
 /// front end (QEMU, cloud-hypervisor, crosvm, …) at a time, any number after each other.
@@ -43,7 +35,7 @@ struct DeviceOptions {
 /// Lifetime  reactors, sink and log sink outlive the device; stop() must have ended before the
 ///           destructor, and no reactor may have been stopped before that.
 /// Source    QEMU docs/interop/vhost-user.rst; virtio 1.2, 5.11.
-class VhostUserDevice final : public Device {
+class VhostUserDevice final : public Device, private VringOwner {
   public:
     VhostUserDevice(DeviceOptions options,
                     std::span<reactor::Reactor* const> reactors,
@@ -63,7 +55,8 @@ class VhostUserDevice final : public Device {
   private:
     [[nodiscard]] Result<void> check_options() const;
     Task<void> accept_front_ends();
-    Task<void> serve(UniqueFd socket);
+    Task<void> serve();
+    void on_ring_broken(std::uint16_t index, virtio::Violation violation) noexcept override;
 
     DeviceOptions options_;
     reactor::Reactor& control_;

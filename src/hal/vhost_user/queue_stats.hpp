@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <atomic>
+#include "reactor/loop_statistics.hpp"
+
 #include <cstdint>
 
 namespace dpfs::hal::vhost_user {
@@ -17,19 +18,27 @@ struct QueueStats {
     std::uint64_t bytes_out = 0;    ///< bytes written into requests given back
 };
 
-/// A counter that one thread advances and any may read: no locked instruction.
-class Counter {
-  public:
-    void add(std::uint64_t amount = 1) noexcept {
-        value_.store(value_.load(std::memory_order_relaxed) + amount,
-                     std::memory_order_relaxed);
-    }
-    [[nodiscard]] std::uint64_t get() const noexcept {
-        return value_.load(std::memory_order_relaxed);
-    }
+/// The same as the queue's thread keeps it: any thread may read, no locked instruction.
+struct QueueCounters {
+    reactor::Counter requests;
+    reactor::Counter completions;
+    reactor::Counter kicks;
+    reactor::Counter calls;
+    reactor::Counter polls;
+    reactor::Counter bytes_in;
+    reactor::Counter bytes_out;
 
-  private:
-    std::atomic<std::uint64_t> value_ = 0;
+    [[nodiscard]] QueueStats read() const noexcept {
+        return {
+            .requests = requests.value(),
+            .completions = completions.value(),
+            .kicks = kicks.value(),
+            .calls = calls.value(),
+            .polls = polls.value(),
+            .bytes_in = bytes_in.value(),
+            .bytes_out = bytes_out.value(),
+        };
+    }
 };
 
 }  // namespace dpfs::hal::vhost_user
