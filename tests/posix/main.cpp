@@ -43,6 +43,7 @@ void add_attribute_cases(posix::Suite& suite) {
     posix::add_xattr_cases(suite);
     posix::add_xattr_namespace_cases(suite);
     posix::add_acl_cases(suite);
+    posix::add_permission_cases(suite);
 }
 
 void add_name_cases(posix::Suite& suite) {
@@ -55,6 +56,7 @@ void add_name_cases(posix::Suite& suite) {
     posix::add_readdir_cases(suite);
     posix::add_node_cases(suite);
     posix::add_socket_cases(suite);
+    posix::add_working_directory_cases(suite);
 }
 
 void add_process_cases(posix::Suite& suite) {
@@ -62,6 +64,9 @@ void add_process_cases(posix::Suite& suite) {
     posix::add_ofd_lock_cases(suite);
     posix::add_flock_cases(suite);
     posix::add_lease_cases(suite);
+    posix::add_exec_cases(suite);
+    posix::add_ioctl_cases(suite);
+    posix::add_concurrent_cases(suite);
 }
 
 bool names_are_unique(const posix::Suite& suite) {
@@ -83,6 +88,8 @@ int bad_usage(const std::string& what) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    if (argc > 1 && std::string_view(argv[1]) == "--be") return posix::be(argc, argv);
+
     posix::Suite suite;
     add_data_cases(suite);
     add_attribute_cases(suite);
