@@ -1,6 +1,7 @@
 // flock(2).
 
 #include <sys/file.h>
+#include <sys/time.h>
 
 #include <csignal>
 
@@ -161,7 +162,8 @@ void add_waiting(Suite& suite) {
             struct sigaction action = {};
             action.sa_handler = [](int) {};
             CHECK_OK(sigaction(SIGALRM, &action, nullptr));
-            alarm(1);
+            const itimerval soon = {{}, {0, 200'000}};
+            CHECK_OK(setitimer(ITIMER_REAL, &soon, nullptr));
             CHECK_FAILS(EINTR, flock(open_file("f", O_RDWR), LOCK_EX));
         });
         waiter.finish();

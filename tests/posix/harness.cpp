@@ -32,7 +32,7 @@ struct CaseResult {
     std::string detail;
 };
 
-/// Removes `name` below `parent` and everything in it. Errors are left to the caller's
+/// Removes `name` below `parent` and everything in it, a directory or not. Errors are left to the caller's
 /// last attempt: a directory that stays is a finding about the file system.
 void remove_tree(int parent, const char* name) {
     const int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -44,6 +44,8 @@ void remove_tree(int parent, const char* name) {
     while (const dirent* entry = readdir(stream)) {
         const std::string_view entry_name = entry->d_name;
         if (entry_name == "." || entry_name == "..") continue;
+        const bool may_be_directory = entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN;
+        if (!may_be_directory && unlinkat(dir, entry->d_name, 0) == 0) continue;
         remove_tree(dir, entry->d_name);
     }
     closedir(stream);
@@ -215,6 +217,7 @@ int run(const Suite& suite, const RunOptions& options) {
     int number = 0;
     for (const Case& test : suite.cases()) {
         if (fnmatch(options.filter.c_str(), test.name.c_str(), 0) != 0) continue;
+        if (options.quick && test.limit_factor > 1) continue;
         const std::string directory = base + "/" + std::to_string(++number);
         const CaseResult result =
             run_case(test, directory, options.limit_s * test.limit_factor);

@@ -34,6 +34,7 @@ struct RunOptions {
     std::string directory;
     std::string filter = "*";  // glob over names
     int limit_s = 20;
+    bool quick = false;  // leaves the long cases out
 };
 
 /// Runs the cases that match and prints one line each, then the totals.

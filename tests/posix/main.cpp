@@ -11,7 +11,7 @@
 namespace {
 
 constexpr const char* usage =
-    "usage: posix_conformance [--list] [--filter GLOB] [--limit SECONDS] DIR\n";
+    "usage: posix_conformance [--list] [--filter GLOB] [--limit SECONDS] [--quick] DIR\n";
 
 void add_data_cases(posix::Suite& suite) {
     posix::add_path_cases(suite);
@@ -104,7 +104,9 @@ int main(int argc, char** argv) {
             for (const auto& test : suite.cases()) std::printf("%s\n", test.name.c_str());
             return 0;
         }
-        if (argument == "--filter" && i + 1 < argc) {
+        if (argument == "--quick") {
+            options.quick = true;
+        } else if (argument == "--filter" && i + 1 < argc) {
             options.filter = argv[++i];
         } else if (argument == "--limit" && i + 1 < argc) {
             options.limit_s = std::atoi(argv[++i]);

@@ -1,5 +1,7 @@
 // Record locks of processes: fcntl(2) with F_SETLK, F_SETLKW, F_GETLK.
 
+#include <sys/time.h>
+
 #include <csignal>
 
 #include "cases.hpp"
@@ -316,7 +318,8 @@ void add_waiting(Suite& suite) {
             struct sigaction action = {};
             action.sa_handler = [](int) {};
             CHECK_OK(sigaction(SIGALRM, &action, nullptr));
-            alarm(1);
+            const itimerval soon = {{}, {0, 200'000}};
+            CHECK_OK(setitimer(ITIMER_REAL, &soon, nullptr));
             CHECK_FAILS(EINTR, wait_lock(open_file("f", O_RDWR), F_WRLCK, 0, 10));
             failed.pass();
         });

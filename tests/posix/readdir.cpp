@@ -60,7 +60,7 @@ void add_contents(Suite& suite) {
         make_dir("d");
         check_complete(rest_of(opendir("d")), 0);
     });
-    for (const int count : {1, 100, 3000}) {
+    for (const int count : {1, 100, 1000}) {
         suite.add_row("readdir.lists_" + std::to_string(count) + "_entries_once_each", [count] {
             make_dir("d");
             make_entries("d", count);
@@ -164,8 +164,8 @@ void add_buffers(Suite& suite) {
     for (const std::size_t size : {64, 100, 300, 1000, 4096, 1 << 20}) {
         suite.add_row("getdents.complete_with_buffer_of_" + std::to_string(size), [size] {
             make_dir("d");
-            make_entries("d", 300);
-            check_complete(names_by_buffer("d", size), 300);
+            make_entries("d", 150);
+            check_complete(names_by_buffer("d", size), 150);
         });
     }
     suite.add("getdents.goes_on_where_a_too_small_buffer_stopped", [] {
@@ -277,7 +277,7 @@ void add_seeking(Suite& suite) {
 void add_changes(Suite& suite) {
     suite.add("readdir.removing_each_entry_as_it_comes_empties_the_directory", [] {
         make_dir("d");
-        make_entries("d", 1500);
+        make_entries("d", 700);
         DIR* stream = CHECK_OK(opendir("d"));
         while (const dirent* entry = readdir(stream)) {
             const std::string name = entry->d_name;
@@ -287,29 +287,29 @@ void add_changes(Suite& suite) {
     });
     suite.add("readdir.entries_that_stay_come_once_while_others_go", [] {
         make_dir("d");
-        make_entries("d", 1000);
+        make_entries("d", 600);
         DIR* stream = CHECK_OK(opendir("d"));
         std::map<std::string, int> names;
         for (int i = 0; const dirent* entry = readdir(stream); ++i) {
             ++names[entry->d_name];
             // Odd ones go, while the listing is under way.
-            if (2 * i + 1 < 1000) {
+            if (2 * i + 1 < 600) {
                 CHECK_OK(unlinkat(dirfd(stream), numbered(2 * i + 1).c_str(), 0));
             }
         }
-        for (int i = 0; i < 1000; i += 2) CHECK_SAME(1, names[numbered(i)]);
+        for (int i = 0; i < 600; i += 2) CHECK_SAME(1, names[numbered(i)]);
     });
     suite.add("readdir.entries_that_stay_come_once_while_others_come", [] {
         make_dir("d");
-        make_entries("d", 500);
+        make_entries("d", 300);
         DIR* stream = CHECK_OK(opendir("d"));
         std::map<std::string, int> names;
         int made = 0;
         while (const dirent* entry = readdir(stream)) {
             ++names[entry->d_name];
-            if (made < 500) make_file(("d/new" + std::to_string(made++)).c_str());
+            if (made < 300) make_file(("d/new" + std::to_string(made++)).c_str());
         }
-        for (int i = 0; i < 500; ++i) CHECK_SAME(1, names[numbered(i)]);
+        for (int i = 0; i < 300; ++i) CHECK_SAME(1, names[numbered(i)]);
         for (const auto& [name, times] : names) CHECK_SAME(1, times);
     });
     suite.add("readdir.entry_made_by_another_process_is_listed", [] {
