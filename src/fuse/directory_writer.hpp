@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace dpfs::fuse {
@@ -39,6 +40,9 @@ class DirectoryWriter {
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
   private:
+    void put_dirent(const Item& item) noexcept;
+    void put(std::span<const std::byte> bytes) noexcept;
+
     IovecCursor reply_;
     std::size_t size_max_;
     std::size_t size_ = 0;

@@ -24,13 +24,16 @@ struct Negotiation {
     [[nodiscard]] std::uint64_t read_size_max() const noexcept {
         return std::uint64_t{pages_max} * 65536;
     }
-    /// How much of struct fuse_init_out this version has.
-    [[nodiscard]] std::size_t init_out_size() const noexcept;
 };
 
 /// The oldest minor version that is served: from it on all structs but fuse_init_out and
 /// fuse_setxattr_in have today's sizes. virtio-fs came with 7.31.
 inline constexpr std::uint32_t minor_version_min = 12;
+
+/// How much of struct fuse_init_out a version has.
+[[nodiscard]] constexpr std::size_t init_out_size(std::uint32_t minor) noexcept {
+    return minor < 23 ? wire::compat_22_init_out_size : sizeof(wire::InitOut);
+}
 
 /// Flags that only inform the server of what the tenant's kernel can do; replies leave them
 /// out.

@@ -5,6 +5,7 @@
 #include "base/task.hpp"
 #include "fuse/file_system.hpp"
 #include "fuse/negotiation.hpp"
+#include "fuse/operations.hpp"
 #include "fuse/session_options.hpp"
 #include "fuse/statistics.hpp"
 #include "fuse/wire_init.hpp"
@@ -17,7 +18,6 @@
 
 namespace dpfs::fuse {
 
-struct Call;
 struct Lane;
 
 /// One tenant's FUSE connection: takes requests from a transport's queues, checks them, has the
@@ -60,11 +60,11 @@ class Session final : public hal::RequestSink {
     [[nodiscard]] const Negotiation& negotiation() const noexcept { return negotiation_; }
     /// Answers INIT, in state `initialising`; ends in `running` or `fresh`. Errors: EPROTO (a
     /// version that is too old), and what the file system gives.
-    Task<Result<wire::InitOut>> initialise(Call& call, wire::InitIn in);
+    Answer initialise(Call& call, wire::InitIn in);
     /// Ends the mount, in state `destroying`; ends in `fresh`.
     Task<void> destroy(reactor::Reactor& home);
-    /// Ends the waits of the request with this number, wherever it is.
-    void interrupt(Lane& lane, std::uint64_t unique);
+    /// Ends the waits of the request with this number, wherever it is. Thread: `reactor`'s.
+    void interrupt(reactor::Reactor& reactor, std::uint64_t unique);
 
   private:
     enum class State : std::uint8_t { fresh, initialising, running, destroying };
@@ -73,14 +73,20 @@ class Session final : public hal::RequestSink {
     [[nodiscard]] Lane& lane_of_this_thread() noexcept;
     /// Whether the call may be served now; else it has been answered or is held.
     [[nodiscard]] bool admit(Lane& lane, Call& call) noexcept;
-    [[nodiscard]] bool begin(Lane& lane, Call& call, State from, State to) noexcept;
     void hold(Lane& lane, Call& call) noexcept;
     void dispatch(Lane& lane, Call& call) noexcept;
+    /// What the table demands of every request of its kind, then the handler.
+    Answer begin(const Operation* operation, Call& call);
+    /// Writes the reply and completes the request: the one place that does.
     void finish(Lane& lane, Call& call, Result<std::size_t> payload) noexcept;
-    Task<void> finish_later(Lane& lane, Call& call, Task<Result<std::size_t>> answer);
+    Task<void> finish_later(Lane& lane, Call& call, Answer answer);
+    void count(Lane& lane, const Call& call, bool error) noexcept;
+
+    // What visits every lane starts and ends on its home's thread.
     Task<void> release_held(Lane& home);
-    Task<void> interrupt_everywhere(Lane& home, std::uint64_t unique);
-    /// Waits until nothing is under way on any reactor, after having ended all waits.
+    Task<void> interrupt_elsewhere(Lane& home, std::uint64_t unique);
+    Task<void> interrupt_all(Lane& home);
+    /// Ends all waits, then waits until no request is under way on any reactor.
     Task<void> drain(reactor::Reactor& home);
 
     FileSystem& file_system_;

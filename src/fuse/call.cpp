@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fuse/call.hpp"
+
+#include <algorithm>
+
+namespace dpfs::fuse {
+namespace {
+
+/// Whom a request acts as whose caller the tenant's kernel did not name.
+constexpr std::uint32_t nobody = 65534;
+
+std::uint32_t known(std::uint32_t id) noexcept {
+    return id == wire::invalid_uid_gid ? nobody : id;
+}
+
+}  // namespace
+
+Result<void> Call::receive(hal::RequestHandle handle) noexcept {
+    request.emplace(std::move(handle));
+
+    out_header = payload = IovecCursor((*request)->writable);
+    reply_size_max = payload.left();
+    if (has_room_for_header()) static_cast<void>(payload.skip(sizeof(wire::OutHeader)));
+    payload_size_max = payload.left();
+
+    IovecCursor readable((*request)->readable);
+    const std::size_t size = readable.left();
+    header = {};
+    const auto header_bytes = std::as_writable_bytes(std::span(&header, 1));
+    static_cast<void>(readable.copy_out(header_bytes.first(std::min(size, sizeof(header)))));
+    if (header.len < sizeof(header) || header.len > size) {
+        arguments = {};
+        return fail(Errno::io_error);
+    }
+    arguments = Arguments(readable, header.len - sizeof(header));
+
+    context.unique = header.unique;
+    context.pid = header.pid;
+    context.caller.uid = known(header.uid);
+    context.caller.gid = known(header.gid);
+    context.caller.group_count = 0;
+    return {};
+}
+
+Text Call::take_text(std::size_t size_max) {
+    const auto bytes = text.get(std::min(arguments.left(), size_max));
+    static_cast<void>(arguments.copy_out(bytes));  // not more than what is left
+    return Text(bytes);
+}
+
+}  // namespace dpfs::fuse

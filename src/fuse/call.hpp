@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/iovec_cursor.hpp"
+#include "fuse/arguments.hpp"
+#include "fuse/directory_writer.hpp"
+#include "fuse/types.hpp"
+#include "fuse/wire.hpp"
+#include "hal/request.hpp"
+#include "reactor/cancel.hpp"
+
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+namespace dpfs::fuse {
+
+/// One request on its way through the session, from its delivery to its reply: the duty to
+/// complete it, the checked copy of its header, and all memory that its handler needs across
+/// waits. Pooled for each reactor, so that a warm session does not allocate for it.
+///
+/// Thread    its reactor's.
+struct Call {
+    /// Where strings, names and values end up, at most; SETXATTR has its own limit.
+    static constexpr std::size_t text_size_max = 16384;
+
+    explicit Call(reactor::Reactor& reactor)
+        : context{.reactor = reactor, .cancel = cancel, .caller = {}} {}
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+    /// Takes the request, its header and its limits. Error: EIO, for a header that is not there
+    /// or that counts more bytes than there are; `header.unique` is then as far as it came.
+    Result<void> receive(hal::RequestHandle handle) noexcept;
+
+    [[nodiscard]] wire::Opcode opcode() const noexcept { return wire::Opcode{header.opcode}; }
+    [[nodiscard]] NodeId node() const noexcept { return NodeId{header.nodeid}; }
+    [[nodiscard]] bool has_room_for_header() const noexcept {
+        return reply_size_max >= sizeof(wire::OutHeader);
+    }
+
+    /// A copy of the arguments' rest, up to `size_max` bytes of it.
+    Text take_text(std::size_t size_max = text_size_max);
+
+    /// Writes the next part of the reply's payload. Error: EIO, where there is no room.
+    template <wire_struct T>
+    Result<std::size_t> put(const T& value) noexcept {
+        return put_bytes(std::as_bytes(std::span(&value, 1)));
+    }
+    Result<std::size_t> put_bytes(std::span<const std::byte> bytes) noexcept {
+        if (!payload.copy_in(bytes)) return fail(Errno::io_error);
+        return bytes.size();
+    }
+
+    std::optional<hal::RequestHandle> request;
+    wire::InHeader header{};
+    Arguments arguments;
+
+    reactor::CancelSource cancel;
+    Context context;
+
+    IovecCursor out_header{{}};  ///< the reply's start
+    IovecCursor payload{{}};     ///< what follows its header
+    std::size_t reply_size_max = 0;
+    std::size_t payload_size_max = 0;  ///< what the handler may answer with
+
+    std::vector<iovec> data;  ///< of a READ or WRITE, in the tenant's memory
+    Buffer text;              ///< the copy that take_text() made
+    Buffer output;            ///< what is put together before it goes to the tenant
+    std::optional<DirectoryWriter> directory;
+
+    // The lane's.
+    Call* previous = nullptr;
+    Call* next = nullptr;
+    bool pending = false;  ///< in the lane's list of calls that wait for something
+};
+
+}  // namespace dpfs::fuse
