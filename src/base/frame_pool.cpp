@@ -10,9 +10,9 @@ namespace {
 
 constexpr std::size_t granule = 64;  // bytes; a cache line
 constexpr std::size_t class_count = 32;
-constexpr std::size_t pooled_size_max = granule * class_count;
+[[maybe_unused]] constexpr std::size_t pooled_size_max = granule * class_count;
 /// Of one class and thread; what is above it goes back to malloc, so that a burst is not kept.
-constexpr std::size_t kept_count_max = 4096;
+[[maybe_unused]] constexpr std::size_t kept_count_max = 4096;
 
 struct FreeFrame {
     FreeFrame* next;
