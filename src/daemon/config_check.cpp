@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/config_check.hpp"
+
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <map>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+namespace dpfs::daemon {
+namespace {
+
+std::unexpected<std::string> wrong_at(const Places& places,
+                                      std::string_view key,
+                                      std::string_view message) {
+    return wrong(fmt::format("{}: {}", places.of(key), message));
+}
+
+/// Whether somebody accepts connections at `path`.
+bool is_served(const std::string& path) {
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.data(), path.size());  // its length has been checked
+    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const auto* const generic = static_cast<const sockaddr*>(static_cast<void*>(&address));
+    // EAGAIN: somebody listens, and has more connections waiting than it takes.
+    return ::connect(socket.get(), generic, sizeof address) == 0 || errno == EAGAIN;
+}
+
+Parsed<void> check_socket(const DeviceConfig& device) {
+    const std::string& path = device.transport.socket_path;
+    struct stat status = {};
+    if (::lstat(path.c_str(), &status) == 0) {
+        if (!S_ISSOCK(status.st_mode)) {
+            return wrong_at(
+                device.places,
+                "socket",
+                fmt::format("'{}' exists and is no socket; name another path", path));
+        }
+        if (is_served(path)) {
+            return wrong_at(
+                device.places,
+                "socket",
+                fmt::format("'{}' is served by another process; end it, or name another path",
+                            path));
+        }
+        return {};
+    }
+    const std::filesystem::path parent = std::filesystem::path(path).parent_path();
+    const std::string folder = parent.empty() ? "." : parent.string();
+    if (::stat(folder.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
+        return wrong_at(
+            device.places,
+            "socket",
+            fmt::format("there is no directory '{}'; make it, or name another path", folder));
+    }
+    return {};
+}
+
+Parsed<void> check_directory(const DeviceConfig& device) {
+    if (!contains(mirror_backends, device.backend)) return {};
+    const std::string& path = device.mirror.directory;
+    struct stat status = {};
+    if (::stat(path.c_str(), &status) != 0) {
+        const Errno error = fail_errno().error();
+        return wrong_at(device.places,
+                        "dir",
+                        fmt::format("'{}' cannot be reached ({}); name a directory that exists",
+                                    path,
+                                    errno_name(error)));
+    }
+    if (!S_ISDIR(status.st_mode)) {
+        return wrong_at(
+            device.places, "dir", fmt::format("'{}' is no directory; name one", path));
+    }
+    return {};
+}
+
+Parsed<void> check_cpus(const DaemonConfig& daemon) {
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return {};
+    for (const unsigned cpu : daemon.cpus.cpus) {
+        if (cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &allowed)) {
+            return wrong_at(
+                daemon.places,
+                "cpus",
+                fmt::format("this process may not run on CPU {}; leave it out", cpu));
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+Parsed<void> check_agreement(const Config& config) {
+    std::map<std::string, const DeviceConfig*, std::less<>> by_socket;
+    for (const DeviceConfig& device : config.devices) {
+        const auto [other, added] = by_socket.emplace(device.transport.socket_path, &device);
+        if (!added) {
+            return wrong_at(
+                device.places,
+                "socket",
+                fmt::format("'{}' is that of another device ({}); name another path",
+                            device.transport.socket_path,
+                            other->second->places.of("socket")));
+        }
+    }
+    return {};
+}
+
+Parsed<void> check_surroundings(const Config& config) {
+    if (auto checked = check_cpus(config.daemon); !checked) return checked;
+    for (const DeviceConfig& device : config.devices) {
+        if (auto checked = check_directory(device); !checked) return checked;
+        if (auto checked = check_socket(device); !checked) return checked;
+    }
+    return {};
+}
+
+}  // namespace dpfs::daemon

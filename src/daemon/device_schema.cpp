@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/schema.hpp"
+#include "daemon/text_forms.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace dpfs::daemon {
+namespace {
+
+using Device = DeviceConfig;
+using fs::NullOptions;
+using fuse::SessionOptions;
+using hal::vhost_user::DeviceOptions;
+using hal::vhost_user::SocketOwnership;
+using mirror::MirrorOptions;
+
+// Choices stand in the order of their enum.
+constexpr std::array<std::string_view, 3> readdirplus_modes = {"never", "adaptive", "always"};
+constexpr std::array<std::string_view, 3> cache_policies = {"never", "auto", "always"};
+constexpr std::array<std::string_view, 3> direct_policies = {"passthrough", "never", "always"};
+constexpr std::array<std::string_view, 3> submount_policies = {"announce", "cross", "refuse"};
+
+constexpr std::int64_t ns_per_ms = 1'000'000;
+constexpr std::int64_t ns_per_s = 1'000'000'000;
+constexpr std::int64_t id_max = 4'294'967'294;    // the id of all ones means "none"
+constexpr std::int64_t year_ms = 31'536'000'000;  // longer than any mount
+
+constexpr ValueRange path_size = {.min = 1, .max = 4095};  // PATH_MAX
+constexpr ValueRange map_entry_size = {.min = 1, .max = 64};
+
+constexpr std::array device_rows = {
+    option<&Device::backend>({.key = "backend",
+                              .placeholder = "NAME",
+                              .help = "null: answers at once, for measuring. uring: a local "
+                                      "directory by io_uring. aio: the same where io_uring is "
+                                      "forbidden.",
+                              .range = {.choices = backend_names},
+                              .required = true}),
+    option<&Device::transport, &DeviceOptions::tag>(
+        {.key = "tag",
+         .placeholder = "NAME",
+         .help = "What the tenant mounts: mount -t virtiofs NAME /mnt. QEMU takes the tag from "
+                 "its own command line; write the same there.",
+         .range = {.min = 1, .max = 36}}),
+    option<&Device::transport, &DeviceOptions::socket_path>(
+        {.key = "socket",
+         .placeholder = "PATH",
+         .help = "UNIX socket that the virtual machine monitor connects to.",
+         .range = {.min = 1, .max = 107},
+         .required = true}),
+    option<&Device::socket_mode>({.key = "socket_mode",
+                                  .placeholder = "MODE",
+                                  .help = "Permissions of the socket, octal: who may connect.",
+                                  .range = {.min = 1, .max = 4}}),
+    option<&Device::transport, &DeviceOptions::socket_ownership, &SocketOwnership::uid>(
+        {.key = "socket_uid",
+         .placeholder = "UID",
+         .help = "Owner of the socket. -1: who runs dpfs.",
+         .range = {.min = unset_number, .max = id_max}}),
+    option<&Device::transport, &DeviceOptions::socket_ownership, &SocketOwnership::gid>(
+        {.key = "socket_gid",
+         .placeholder = "GID",
+         .help = "Group of the socket. -1: that of who runs dpfs.",
+         .range = {.min = unset_number, .max = id_max}}),
+    option<&Device::transport, &DeviceOptions::request_queue_count>(
+        {.key = "queues",
+         .placeholder = "N",
+         .help =
+             "Request queues; the high-priority queue comes on top. Linux 6.12 and later use "
+             "several, one for each group of CPUs. QEMU: num-request-queues=N.",
+         .range = {.min = 1, .max = 64}}),
+    option<&Device::transport, &DeviceOptions::queue_size_max>(
+        {.key = "queue_size",
+         .placeholder = "N",
+         .help = "Entries that a queue may have. The tenant's requests of 1 MiB want 1024. "
+                 "QEMU: queue-size=N.",
+         .range = {.min = 4, .max = 1024, .power_of_two = true}}),
+
+    // --- what the session offers to the tenant
+    option<&Device::session, &SessionOptions::request_size_max>(
+        {.key = "request_size_max",
+         .placeholder = "BYTES",
+         .help =
+             "Data of one READ or WRITE, a multiple of 4096. The tenant's own limit is 1 MiB.",
+         .range = {.min = 4096, .max = 256 << 20, .multiple_of = 4096}}),
+    option<&Device::session, &SessionOptions::readahead_max>(
+        {.key = "readahead_max",
+         .placeholder = "BYTES",
+         .help = "Readahead that the tenant may do; its own setting is smaller as a rule.",
+         .range = {.min = 0, .max = 1 << 30}}),
+    option<&Device::session, &SessionOptions::background_max>(
+        {.key = "background_max",
+         .placeholder = "N",
+         .help = "Requests of readahead, writeback and asynchronous direct I/O that the tenant "
+                 "may have under way at once.",
+         .range = {.min = 1, .max = 65535}}),
+    option<&Device::session, &SessionOptions::held_count_max>(
+        {.key = "held_count_max",
+         .placeholder = "N",
+         .help = "Requests on each reactor that may wait for a slow mount or unmount to end; "
+                 "more get EIO.",
+         .range = {.min = 0, .max = 1 << 20}}),
+    option<&Device::session, &SessionOptions::readdirplus>(
+        {.key = "readdirplus",
+         .placeholder = "MODE",
+         .help =
+             "When listings bring attributes along. adaptive: when the tenant looks up what "
+             "it lists.",
+         .range = {.choices = readdirplus_modes}}),
+    option<&Device::session, &SessionOptions::id_mapped_mounts>(
+        {.key = "id_mapped_mounts",
+         .help = "Allows id-mapped mounts in the tenant (Linux 6.12). Only requests that make "
+                 "something then name their caller; all others act as nobody (65534)."}),
+    option<&Device::session, &SessionOptions::request_timeout>(
+        {.key = "request_timeout_s",
+         .placeholder = "S",
+         .help =
+             "The tenant gives up the whole mount when an answer takes longer (Linux 6.16). "
+             "0: never.",
+         .range = {.min = 0, .max = 65535},
+         .unit_ns = ns_per_s}),
+};
+
+constexpr std::array null_rows = {
+    option<&Device::null, &NullOptions::file_size>(
+        {.key = "null_file_size",
+         .placeholder = "BYTES",
+         .help = "Size of every file of the null back end.",
+         .range = {.min = 0, .max = std::int64_t{1} << 62},
+         .backends = only(Backend::null)}),
+    option<&Device::null, &NullOptions::valid>(
+        {.key = "null_valid_ms",
+         .placeholder = "MS",
+         .help =
+             "How long the tenant may believe names and attributes of the null back end, in "
+             "milliseconds.",
+         .range = {.min = 0, .max = year_ms},
+         .unit_ns = ns_per_ms,
+         .backends = only(Backend::null)}),
+};
+
+constexpr std::array mirror_rows = {
+    option<&Device::mirror, &MirrorOptions::directory>(
+        {.key = "dir",
+         .placeholder = "DIR",
+         .help = "The directory to serve. Nothing outside of it can be reached.",
+         .range = path_size,
+         .backends = mirror_backends,
+         .required = true}),
+    option<&Device::mirror, &MirrorOptions::read_only>(
+        {.key = "read_only",
+         .help = "The tenant can change nothing (EROFS).",
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::cache>(
+        {.key = "cache",
+         .placeholder = "POLICY",
+         .help = "What the tenant may keep. never: nothing; auto: names and attributes for a "
+                 "second, data until the file has changed; always: everything, for a day: only "
+                 "where nobody else changes the directory.",
+         .range = {.choices = cache_policies},
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::entry_valid>(
+        {.key = "entry_valid_ms",
+         .placeholder = "MS",
+         .help = "How long the tenant may believe a name, in milliseconds. -1: as cache says.",
+         .range = {.min = unset_number, .max = year_ms},
+         .unit_ns = ns_per_ms,
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::attributes_valid>(
+        {.key = "attributes_valid_ms",
+         .placeholder = "MS",
+         .help =
+             "How long the tenant may believe attributes, in milliseconds. -1: as cache says.",
+         .range = {.min = unset_number, .max = year_ms},
+         .unit_ns = ns_per_ms,
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::negative_valid>(
+        {.key = "negative_valid_ms",
+         .placeholder = "MS",
+         .help = "How long the tenant may believe that a name does not exist, in milliseconds. "
+                 "-1: not at all, with every cache policy.",
+         .range = {.min = unset_number, .max = year_ms},
+         .unit_ns = ns_per_ms,
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::direct>(
+        {.key = "direct",
+         .placeholder = "POLICY",
+         .help = "O_DIRECT on the host. passthrough: as the tenant's program asked; never: "
+                 "through the host's page cache; always: wherever alignment allows.",
+         .range = {.choices = direct_policies},
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::writeback>(
+        {.key = "writeback",
+         .help = "The tenant may collect writes before it sends them: faster, and wrong where "
+                 "somebody else uses the same files.",
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::submounts>(
+        {.key = "submounts",
+         .placeholder = "POLICY",
+         .help = "Mount points below the directory. announce: the tenant sees a file system of "
+                 "its own there; cross: it sees none, and inode numbers may collide; refuse: "
+                 "EXDEV.",
+         .range = {.choices = submount_policies},
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::posix_acl>(
+        {.key = "posix_acl",
+         .help = "The tenant's kernel evaluates and edits POSIX ACLs.",
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::xattr>(
+        {.key = "xattr",
+         .help = "Extended attributes; false: EOPNOTSUPP to all of them.",
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::xattr_rules>(
+        {.key = "xattr_rules",
+         .placeholder = "RULE",
+         .help =
+             "How names of extended attributes are stored; the first rule whose MATCH begins "
+             "the tenant's name decides. pass:MATCH, refuse:MATCH, "
+             "prefix:MATCH:HOST_PREFIX.",
+         .range = {.min = 1, .max = 1024},
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::uid_map>(
+        {.key = "uid_map",
+         .placeholder = "RANGE",
+         .help = "User ids of the tenant on the host, as GUEST:HOST:COUNT. None: the same on "
+                 "both sides.",
+         .range = map_entry_size,
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::gid_map>({.key = "gid_map",
+                                                      .placeholder = "RANGE",
+                                                      .help = "The same for group ids.",
+                                                      .range = map_entry_size,
+                                                      .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::inode_count_max>(
+        {.key = "inode_count_max",
+         .placeholder = "N",
+         .help = "Inodes that the tenant may know at once; more get ENFILE.",
+         .range = {.min = 16, .max = 1'000'000'000},
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::inode_descriptor_count_max>(
+        {.key = "inode_descriptor_count_max",
+         .placeholder = "N",
+         .help = "Descriptors kept for known inodes. 0: this device's share of half of "
+                 "RLIMIT_NOFILE.",
+         .range = {.min = 0, .max = 1'000'000'000},
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::open_file_count_max>(
+        {.key = "open_file_count_max",
+         .placeholder = "N",
+         .help =
+             "Files and directories that the tenant may have open. 0: this device's share of "
+             "a quarter of RLIMIT_NOFILE.",
+         .range = {.min = 0, .max = 1'000'000'000},
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::lock_count_max>(
+        {.key = "lock_count_max",
+         .placeholder = "N",
+         .help = "Lock owners and waiting lock requests; more get ENOLCK.",
+         .range = {.min = 1, .max = 1'000'000},
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::lock_wait_max>(
+        {.key = "lock_wait_s",
+         .placeholder = "S",
+         .help = "A blocked lock request ends with EINTR after so many seconds: nothing can "
+                 "interrupt it earlier over virtio-fs. 0: never.",
+         .range = {.min = 0, .max = 86400},
+         .unit_ns = ns_per_s,
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::async_getattr>(
+        {.key = "async_getattr",
+         .help = "Attributes by the ring, also where a call in place cannot block.",
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::async_fsync>(
+        {.key = "async_fsync",
+         .help = "fsync by the ring; false: in place, for memory file systems only.",
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::always_async>(
+        {.key = "always_async",
+         .help =
+             "Every call by the ring or the pool, never in place: for measuring, and for very "
+             "slow disks.",
+         .backends = mirror_backends}),
+};
+
+/// All tables as one, so that who asks for options need not know how they are written down.
+constexpr auto rows = [] {
+    constexpr std::size_t count = device_rows.size() + null_rows.size() + mirror_rows.size();
+    std::array<Option<DeviceConfig>, count> all = {};
+    auto end = std::ranges::copy(device_rows, all.begin()).out;
+    end = std::ranges::copy(mirror_rows, end).out;
+    std::ranges::copy(null_rows, end);
+    return all;
+}();
+
+}  // namespace
+
+std::span<const Option<DeviceConfig>> device_options() {
+    return rows;
+}
+
+}  // namespace dpfs::daemon
