@@ -71,6 +71,7 @@ void BlockingPool::start_thread() {
     pthread_sigmask(SIG_SETMASK, &all, &before);
     try {
         threads_.emplace_back(&BlockingPool::work, this);
+        ++idle_count_;  // from now on, or one call would start another thread for itself
         char name[16];  // with the NUL, by pthread_setname_np(3)
         std::snprintf(
             name, sizeof name, "dpfs-b%u", static_cast<unsigned>(threads_.size() - 1));
@@ -103,7 +104,6 @@ void BlockingPool::work() {
     DPFS_ASSERT(prepared.has_value());
     std::unique_lock lock(mutex_);
     for (;;) {
-        ++idle_count_;
         work_came_.wait(lock, [this] { return first_ != nullptr || stopping_; });
         --idle_count_;
         if (first_ == nullptr) return;
@@ -117,6 +117,7 @@ void BlockingPool::work() {
         static_cast<EventLoop*>(call.reactor)->finish_blocking(call);
 
         lock.lock();
+        ++idle_count_;
     }
 }
 

@@ -15,7 +15,7 @@
 namespace dpfs::reactor {
 
 struct EpollOptions {
-    LoopOptions loop;
+    LoopOptions loop = {};
     std::size_t direct_count_max = 256;  ///< transfers with O_DIRECT that are under way
 };
 

@@ -19,7 +19,7 @@ namespace dpfs::reactor {
 [[nodiscard]] std::uint64_t default_shuffle_seed() noexcept;
 
 struct LoopOptions {
-    PollPolicy policy;
+    PollPolicy policy = {};
     std::uint64_t shuffle_seed = default_shuffle_seed();  ///< 0: first come, first resumed
 };
 

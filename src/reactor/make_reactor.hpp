@@ -19,7 +19,7 @@ enum class ReactorKind : std::uint8_t {
 
 struct ReactorOptions {
     ReactorKind kind = ReactorKind::automatic;
-    UringOptions uring;  ///< its loop options are those of every kind
+    UringOptions uring = {};  ///< its loop options are those of every kind
 };
 
 /// A reactor of the wanted kind. `automatic` logs once why io_uring was not taken.

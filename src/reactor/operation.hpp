@@ -92,10 +92,13 @@ class [[nodiscard]] OperationAwaiter {
     OperationAwaiter(const OperationAwaiter&) = delete;
     OperationAwaiter& operator=(const OperationAwaiter&) = delete;
 
-    /// On whose behalf; `who` stays put until the completion.
-    OperationAwaiter& as(const Credentials* who) noexcept {
-        operation_.arguments.as = who;
-        return *this;
+    /// The same, on behalf of `who`, which stays put until the completion:
+    /// `co_await reactor.mkdirat(…).as(&caller)`. A new awaiter, because GCC 12 would copy one
+    /// that it is given by reference.
+    [[nodiscard]] OperationAwaiter as(const Credentials* who) const noexcept {
+        Arguments call = operation_.arguments;
+        call.as = who;
+        return {reactor_, call, operation_.limit};
     }
 
     bool await_ready() const noexcept { return false; }

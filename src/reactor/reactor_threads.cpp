@@ -15,8 +15,19 @@
 namespace dpfs::reactor {
 namespace {
 
+Result<void> pin_this_thread(int cpu) noexcept {
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(static_cast<std::size_t>(cpu), &cpus);
+    const int error = ::pthread_setaffinity_np(::pthread_self(), sizeof cpus, &cpus);
+    if (error != 0) return fail(static_cast<Errno>(error));
+    return {};
+}
+
+}  // namespace
+
 /// A coroutine that nobody awaits; it carries work to the thread that will own it.
-struct Carrier {
+struct ReactorThreads::Carrier {
     struct promise_type {
         static void* operator new(std::size_t size) { return allocate_frame(size); }
         static void operator delete(void* frame, std::size_t size) {
@@ -30,34 +41,6 @@ struct Carrier {
     };
 };
 
-/// The gate is its thread's, wherever `work` ends.
-Task<void> come_back(Reactor& reactor, Task<void> work) {
-    co_await std::move(work);
-    co_await Reactor::switch_to(reactor);
-}
-
-Carrier carry(Reactor& reactor, Gate& gate, Task<void> work) {
-    co_await Reactor::switch_to(reactor);
-    gate.spawn(come_back(reactor, std::move(work)));
-}
-
-Carrier run_on(Reactor& reactor, Task<void> work) {
-    Task<void> mine = std::move(work);
-    co_await Reactor::switch_to(reactor);
-    co_await std::move(mine);
-}
-
-Result<void> pin_this_thread(int cpu) noexcept {
-    cpu_set_t cpus;
-    CPU_ZERO(&cpus);
-    CPU_SET(static_cast<std::size_t>(cpu), &cpus);
-    const int error = ::pthread_setaffinity_np(::pthread_self(), sizeof cpus, &cpus);
-    if (error != 0) return fail(static_cast<Errno>(error));
-    return {};
-}
-
-}  // namespace
-
 Result<std::unique_ptr<ReactorThreads>> ReactorThreads::make(
     const ReactorThreadsOptions& options, BlockingPool& pool, const Logger& log) {
     std::unique_ptr<ReactorThreads> made(new ReactorThreads);
@@ -66,12 +49,10 @@ Result<std::unique_ptr<ReactorThreads>> ReactorThreads::make(
         if (!reactor) return fail(reactor.error());
         auto member = std::make_unique<Member>();
         member->reactor = std::move(*reactor);
-        // Counted before it runs, so that the destructor stops what has been started.
         if (auto started = made->start(*member, i, options); !started) {
             return fail(started.error());
         }
         made->members_.push_back(std::move(member));
-        made->open_count_.fetch_add(1);
     }
     return made;
 }
@@ -119,21 +100,37 @@ ReactorThreads::~ReactorThreads() {
 
 void ReactorThreads::spawn(std::size_t index, Task<void> work) {
     DPFS_ASSERT(index < members_.size());
-    if (stopping_.load()) return;
-    Member& member = *members_[index];
-    carry(*member.reactor, member.gate, std::move(work));
+    if (!stopping_.load() && try_begin_work()) {
+        carry(*members_[index]->reactor, std::move(work));
+    }
+}
+
+ReactorThreads::Carrier ReactorThreads::carry(Reactor& reactor, Task<void> work) {
+    {
+        // Its own scope: the work's frame is gone before its end is told.
+        Task<void> mine = std::move(work);
+        co_await Reactor::switch_to(reactor);
+        co_await std::move(mine);
+        co_await Reactor::switch_to(reactor);  // wherever it has ended
+    }
+    end_work();
+}
+
+bool ReactorThreads::try_begin_work() noexcept {
+    std::size_t count = work_count_.load();
+    while (count != 0) {
+        if (work_count_.compare_exchange_weak(count, count + 1)) return true;
+    }
+    return false;
+}
+
+void ReactorThreads::end_work() noexcept {
+    if (work_count_.fetch_sub(1) > 1) return;
+    for (const auto& member : members_) member->reactor->stop();
 }
 
 void ReactorThreads::stop_all() {
-    if (stopping_.exchange(true)) return;
-    for (const auto& member : members_) run_on(*member->reactor, close(*member));
-}
-
-Task<void> ReactorThreads::close(Member& member) {
-    co_await member.gate.close();
-    // Work on one reactor may still switch to another: none stops before all have finished.
-    if (open_count_.fetch_sub(1) > 1) co_return;
-    for (const auto& other : members_) other->reactor->stop();
+    if (!stopping_.exchange(true)) end_work();
 }
 
 void ReactorThreads::join() {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "base/gate.hpp"
 #include "base/log.hpp"
 #include "base/result.hpp"
 #include "base/task.hpp"
@@ -17,8 +16,9 @@ namespace dpfs::reactor {
 
 struct ReactorThreadsOptions {
     std::size_t count = 1;
-    ReactorOptions reactor;
-    std::vector<int> cpus;  ///< thread i runs on cpus[i % size]; empty: where the kernel likes
+    ReactorOptions reactor = {};
+    std::vector<int> cpus =
+        {};  ///< thread i runs on cpus[i % size]; empty: where the kernel likes
 };
 
 /// The threads of the data path, each with a reactor of its own.
@@ -56,16 +56,21 @@ class ReactorThreads {
   private:
     struct Member {
         std::unique_ptr<EventLoop> reactor;
-        Gate gate;  // its thread's
         std::thread thread;
     };
 
     ReactorThreads() = default;
     Result<void> start(Member& member, std::size_t index, const ReactorThreadsOptions& options);
-    Task<void> close(Member& member);
+    /// False: everything has ended, and nothing may begin.
+    [[nodiscard]] bool try_begin_work() noexcept;
+    void end_work() noexcept;
+    struct Carrier;
+    Carrier carry(Reactor& reactor, Task<void> work);
 
     std::vector<std::unique_ptr<Member>> members_;
-    std::atomic<std::size_t> open_count_ = 0;  // members whose work has not ended
+    /// What was spawned and has not ended, on all of them: work on one may still switch to
+    /// another, so none stops before all has ended. And one for not being stopped.
+    std::atomic<std::size_t> work_count_ = 1;
     std::atomic<bool> stopping_ = false;
 };
 

@@ -16,7 +16,7 @@
 namespace dpfs::reactor {
 
 struct UringOptions {
-    LoopOptions loop;
+    LoopOptions loop = {};
     unsigned entry_count = 512;      ///< of the submission queue; a power of two
     bool submission_thread = false;  ///< IORING_SETUP_SQPOLL: the kernel polls for us
     Duration submission_thread_idle = milliseconds(10);

@@ -307,10 +307,17 @@ Task<void> travel(Reactor& here, Reactor& there, int trips) {
     }
 }
 
-TEST_P(EventLoops, a_coroutine_travels_between_two_threads) {
+Task<void> travel_in_company(Reactor& here, Reactor& there, int company, int trips) {
+    Gate gate;
+    for (int i = 0; i < company; ++i) gate.spawn(travel(here, there, trips));
+    co_await gate.close();
+}
+
+TEST_P(EventLoops, coroutines_travel_between_two_threads) {
+    // 100,000 switches; several at a time, so that posts meet each other and the taker.
     const auto there = reactor_of(GetParam(), pool());
     std::thread thread([&] { there->run(); });
-    run(travel(reactor(), *there, 50'000));
+    run(travel_in_company(reactor(), *there, 50, 1000));
     there->stop();
     thread.join();
 }
