@@ -23,11 +23,30 @@ if(DPFS_FUZZ)
     target_compile_options(dpfs_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# Half of a file's compile time is the same standard headers. The debug and tidy presets do
+# without, so that a file that forgot an #include is found.
+function(dpfs_precompile name)
+    if(NOT DPFS_PRECOMPILE)
+        return()
+    endif()
+    if(NOT TARGET dpfs_precompiled)
+        file(WRITE ${CMAKE_BINARY_DIR}/precompiled.cpp "")
+        add_library(dpfs_precompiled OBJECT ${CMAKE_BINARY_DIR}/precompiled.cpp)
+        target_link_libraries(dpfs_precompiled PRIVATE dpfs_options)
+        target_precompile_headers(
+            dpfs_precompiled PRIVATE <algorithm> <array> <atomic> <coroutine> <expected>
+            <memory> <optional> <span> <string> <string_view> <utility> <vector> <fmt/format.h>)
+    endif()
+    target_precompile_headers(${name} REUSE_FROM dpfs_precompiled)
+    target_compile_options(${name} PRIVATE $<$<CXX_COMPILER_ID:Clang>:-Xclang -fno-pch-timestamp>)
+endfunction()
+
 # dpfs_library(NAME SOURCES a.cpp … DEPS dpfs_base … [PRIVATE_DEPS fmt::fmt …])
 function(dpfs_library name)
     cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;PRIVATE_DEPS" ${ARGN})
     add_library(${name} STATIC ${ARG_SOURCES})
     target_link_libraries(${name} PUBLIC dpfs_options ${ARG_DEPS} PRIVATE ${ARG_PRIVATE_DEPS})
+    dpfs_precompile(${name})
 endfunction()
 
 # dpfs_test(NAME SOURCES a_test.cpp … DEPS dpfs_base … [LABELS unit] [TIMEOUT seconds])
