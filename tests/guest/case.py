@@ -40,6 +40,15 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def make_daemon(
+    backend: str, directory: Path, sockets: Path, **options
+) -> daemon.Dpfs | daemon.Virtiofsd:
+    """A daemon as this run wants it; not started yet."""
+    current = settings.current
+    words = current.serve_options
+    return daemon.serve(backend, directory, sockets, current.dpfs, options=words, **options)
+
+
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -62,9 +71,7 @@ class GuestCase(unittest.TestCase):
         return folder
 
     def serve(self, directory: Path, **options) -> daemon.Dpfs | daemon.Virtiofsd:
-        server = daemon.serve(
-            self.backend, directory, self.new_socket_folder(), settings.current.dpfs, **options
-        )
+        server = make_daemon(self.backend, directory, self.new_socket_folder(), **options)
         server.start()
         self.addCleanup(server.stop)
         return server
@@ -117,10 +124,9 @@ class SharedGuestCase(GuestCase):
 
     @classmethod
     def _start(cls) -> None:
-        cls.daemon = daemon.serve(
-            cls.backend, cls.directory, cls._sockets, settings.current.dpfs,
-            **cls.daemon_options(),
-        )  # fmt: skip
+        cls.daemon = make_daemon(
+            cls.backend, cls.directory, cls._sockets, queues=cls.queues, threads=cls.threads
+        )
         cls.daemon.start()
         try:
             cls.guest = vm.Guest(
@@ -140,10 +146,6 @@ class SharedGuestCase(GuestCase):
         except BaseException:
             cls._kill()
             raise
-
-    @classmethod
-    def daemon_options(cls) -> dict:
-        return {"queues": cls.queues, "threads": cls.threads}
 
     @classmethod
     def _end(cls) -> None:

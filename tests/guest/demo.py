@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Boots a stock kernel on a served socket and shows that files go both ways.
 
-    demo.py --socket PATH --tag TAG --dir DIR [--kernel 6.12] [--qemu 7.2]
+    demo.py --socket PATH --tag TAG --shared DIR [--kernel 6.12] [--qemu 7.2]
 
 DIR is what the daemon behind the socket serves; the host's side of the checksums is read there.
 """
@@ -20,10 +20,13 @@ from case import sha256_of  # noqa: E402
 
 MOUNT = "/mnt/dpfs"
 SHA256_SHOWN = 16
+FILES_SHOWN_MAX = 12  # the directory may be somebody's real one
+FILE_SIZE_SHOWN_MAX = 64 << 20
+FROM_GUEST = "from-guest"
 WRITE_IN_GUEST = f"""
-cd {MOUNT} || exit 1
-echo "Written by Linux $(uname -r), inside the guest." > hello-from-guest.txt
-dd if=/dev/urandom of=random-from-guest.bin bs=1M count=8 2> /dev/null
+cd {MOUNT} && mkdir -p {FROM_GUEST} && cd {FROM_GUEST} || exit 1
+echo "Written by Linux $(uname -r), inside the guest." > hello.txt
+dd if=/dev/urandom of=random.bin bs=1M count=8 2> /dev/null
 sync
 """
 
@@ -32,22 +35,30 @@ def title(text: str) -> None:
     print(f"\n== {text}", flush=True)
 
 
-def guest_checksums(guest: vm.Guest) -> dict[str, str]:
-    """File name -> sha256, read in the guest from the device rather than from its cache."""
-    guest.check("echo 3 > /proc/sys/vm/drop_caches")
-    lines = guest.check(f"cd {MOUNT} && find . -type f -exec sha256sum {{}} +").splitlines()
-    return {name.removeprefix("./"): digest for digest, name in (l.split("  ", 1) for l in lines)}
+def some_files(directory: Path) -> list[str]:
+    """Names of regular files in the top two levels of a directory."""
+    found = []
+    for path in sorted([*directory.glob("*"), *directory.glob("*/*")]):
+        regular = path.is_file() and not path.is_symlink()
+        if regular and path.stat().st_size <= FILE_SIZE_SHOWN_MAX:
+            found.append(str(path.relative_to(directory)))
+    return found[:FILES_SHOWN_MAX]
 
 
-def compare(directory: Path, seen: dict[str, str]) -> bool:
+def guest_checksum(guest: vm.Guest, name: str) -> str:
+    return guest.run(["sha256sum", f"{MOUNT}/{name}"]).text.split()[0]
+
+
+def compare(guest: vm.Guest, directory: Path, names: list[str]) -> bool:
     """Prints each file with both sides' checksum; whether all are the same."""
-    same = True
-    for name, digest in sorted(seen.items()):
-        host = sha256_of(directory / name)
-        same = same and host == digest
-        verdict = "same" if host == digest else "DIFFERENT"
-        print(f"   {name:28} guest {digest[:SHA256_SHOWN]}  host {host[:SHA256_SHOWN]}  {verdict}")
-    return same
+    guest.check("echo 3 > /proc/sys/vm/drop_caches")  # read from the device, not from memory
+    all_same = True
+    for name in names:
+        seen, host = guest_checksum(guest, name), sha256_of(directory / name)
+        all_same = all_same and seen == host
+        verdict = "same" if seen == host else "DIFFERENT"
+        print(f"   {name:24} guest {seen[:SHA256_SHOWN]}  host {host[:SHA256_SHOWN]}  {verdict}")
+    return all_same
 
 
 def show(guest: vm.Guest, directory: Path, tag: str) -> bool:
@@ -56,13 +67,13 @@ def show(guest: vm.Guest, directory: Path, tag: str) -> bool:
     print("   " + guest.check(f"grep ' {MOUNT} ' /proc/mounts").strip())
     title("What the guest sees")
     print("   " + guest.check(f"ls -la {MOUNT}").strip().replace("\n", "\n   "))
-    title("Files the host wrote, read in the guest")
-    same = compare(directory, guest_checksums(guest))
-    title("The guest writes two files of its own")
+    title("Files the host wrote, read in the guest (sha256)")
+    same = compare(guest, directory, some_files(directory))
+    title("Files the guest writes, read on the host")
     guest.check(WRITE_IN_GUEST)
-    same = compare(directory, guest_checksums(guest)) and same
-    text = (directory / "hello-from-guest.txt").read_text().strip()
-    print(f"   the host reads hello-from-guest.txt: {text}")
+    written = [f"{FROM_GUEST}/hello.txt", f"{FROM_GUEST}/random.bin"]
+    same = compare(guest, directory, written) and same
+    print(f"   {FROM_GUEST}/hello.txt says: " + (directory / FROM_GUEST / "hello.txt").read_text())
     return same
 
 
@@ -70,7 +81,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--socket", type=Path, required=True)
     parser.add_argument("--tag", default="dpfs")
-    parser.add_argument("--dir", type=Path, required=True, dest="directory")
+    parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--kernel", default="6.12", choices=("6.1", "6.12"))
     parser.add_argument("--qemu", default="7.2", choices=("7.2", "10"))
     arguments = parser.parse_args()
@@ -81,7 +92,7 @@ def main() -> int:
     title(f"Booting a stock Debian kernel in QEMU, with {names[accelerator.usable()]}")
     with vm.Guest(options) as guest:
         print(f"   up after {guest.boot_seconds:.1f} s")
-        same = show(guest, arguments.directory, arguments.tag)
+        same = show(guest, arguments.shared, arguments.tag)
     title("The guest unmounted and powered off")
     print("   every file is the same on both sides" if same else "   FILES DIFFER")
     return 0 if same else 1

@@ -28,7 +28,7 @@ def kernel(series: str) -> Path:
 
 
 def initramfs(series: str) -> Path:
-    return _existing(IMAGES / f"kernel-{series}" / "initramfs", f"kernel-{series}")
+    return _existing(IMAGES / f"kernel-{series}" / "initramfs", f"initramfs-{series}")
 
 
 def full_root() -> Path:

@@ -13,7 +13,8 @@ class Settings:
     dpfs: Path = DEFAULT_DPFS
     backends: list[str] = field(default_factory=lambda: ["uring", "aio"])
     crashes: int = 3  # how often the robustness tests kill a guest
-    posix_suite: Path | None = None  # the POSIX suite's program, if it is not where it is built
+    quick: bool = False  # leave out what takes minutes
+    serve_options: list[str] = field(default_factory=list)  # more words for `dpfs serve`
 
 
 current = Settings()

@@ -15,9 +15,8 @@ from pathlib import Path
 
 import daemon
 import programs
-import settings
 import vm
-from case import MOUNT, SharedGuestCase, for_each_backend, remove_folder
+from case import MOUNT, SharedGuestCase, for_each_backend, make_daemon, remove_folder
 
 ANSWER_TIMEOUT_S = 30
 KINDS = ("flock", "posix", "ofd")
@@ -84,9 +83,7 @@ class LockChecks(SharedGuestCase):
         super()._start()
         folder = Path(tempfile.mkdtemp(prefix="dpfs-sock-"))
         cls.addClassCleanup(remove_folder, folder)
-        cls.other_daemon = daemon.serve(
-            cls.backend, cls.directory, folder, settings.current.dpfs, tag="other"
-        )
+        cls.other_daemon = make_daemon(cls.backend, cls.directory, folder, tag="other")
         cls.other_daemon.start()
         device = cls.other_daemon.device()
         cls.other_guest = vm.Guest(vm.GuestOptions(devices=[device], name=f"{cls.__name__}-other"))

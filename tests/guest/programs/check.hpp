@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 #include <cerrno>
@@ -5,13 +6,18 @@
 #include <cstdlib>
 #include <cstring>
 
-/// Ends the program with the source line, the values' text and errno if a statement is not true.
-#define CHECK(statement)                                                                       \
-    do {                                                                                       \
-        if (!(statement)) {                                                                    \
-            std::printf("%s:%d: not true: %s (errno %d: %s)\n", __FILE__, __LINE__,            \
-                        #statement, errno, std::strerror(errno));                              \
-            std::fflush(stdout);                                                               \
-            std::_Exit(1);                                                                     \
-        }                                                                                      \
+/// Ends the program with the source line, the values' text and errno if a statement is not
+/// true.
+#define CHECK(statement)                                        \
+    do {                                                        \
+        if (!(statement)) {                                     \
+            std::printf("%s:%d: not true: %s (errno %d: %s)\n", \
+                        __FILE__,                               \
+                        __LINE__,                               \
+                        #statement,                             \
+                        errno,                                  \
+                        std::strerror(errno));                  \
+            std::fflush(stdout);                                \
+            std::_Exit(1);                                      \
+        }                                                       \
     } while (false)

@@ -1,20 +1,19 @@
-// Checks of single-file semantics. Usage: file_checks NAME, in an empty folder of the file system
-// under test. Exit 0, or one line that says which statement was not true.
+// SPDX-License-Identifier: Apache-2.0
+// Checks of single-file semantics. Usage: file_checks NAME, in an empty folder of the file
+// system under test. Exit 0, or one line that says which statement was not true.
 
+#include "check.hpp"
+
+#include <cstdint>
 #include <fcntl.h>
+#include <map>
+#include <string>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cstdint>
-#include <functional>
-#include <map>
-#include <string>
 #include <vector>
-
-#include "check.hpp"
 
 namespace {
 
@@ -57,7 +56,8 @@ struct stat stat_of(int fd) {
 }
 
 /// Runs `body(index)` in processes at the same time; each must exit 0.
-void in_processes(int count, const std::function<void(int)>& body) {
+template <typename Body>
+void in_processes(int count, const Body& body) {
     std::vector<pid_t> children;
     for (int index = 0; index < count; ++index) {
         const pid_t child = fork();
@@ -154,7 +154,8 @@ void private_mapping_stays_private() {
     create("file", std::string(2 * block_size, 'x'));
     const int fd = open("file", O_RDONLY);
     CHECK(fd >= 0);
-    char* memory = static_cast<char*>(map(fd, 2 * block_size, PROT_READ | PROT_WRITE, MAP_PRIVATE));
+    char* memory =
+        static_cast<char*>(map(fd, 2 * block_size, PROT_READ | PROT_WRITE, MAP_PRIVATE));
     memory[0] = 'y';
     CHECK(memory[1] == 'x' && memory[block_size] == 'x');
     CHECK(read_path("file") == std::string(2 * block_size, 'x'));
@@ -177,7 +178,8 @@ void direct_io_bypasses_and_agrees_with_the_cache() {
     CHECK(fsync(cached) == 0);
     CHECK(pread(direct, buffer, block_size, block_size) == static_cast<ssize_t>(block_size));
     CHECK(std::memcmp(buffer, "cached", 6) == 0);
-    CHECK(pread(direct, buffer, size, static_cast<off_t>(size)) == 0);  // at the end of the file
+    CHECK(pread(direct, buffer, size, static_cast<off_t>(size)) ==
+          0);  // at the end of the file
     CHECK(close(direct) == 0 && close(cached) == 0);
     std::free(raw);
 }
@@ -254,7 +256,8 @@ mode_t mode_of(const char* path) {
 }
 
 /// Runs `body` in a process of another user.
-void as_user(uid_t user, const std::function<void()>& body) {
+template <typename Body>
+void as_user(uid_t user, const Body& body) {
     in_processes(1, [&](int) {
         CHECK(setgid(user) == 0 && setuid(user) == 0);
         body();

@@ -1,12 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
 // The first process of a test guest: prepares the root file system, then runs commands that the
 // host sends over a virtio-serial port, and reports their output and exit status.
 //
 // Frames, both ways: Header, then `size` bytes. Numbers are little-endian 32-bit. A command is
 // known by the id its run frame carried. tests/guest/agent_channel.py is the other end.
 
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
+#include <map>
 #include <poll.h>
+#include <string>
 #include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
@@ -16,15 +26,6 @@
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <csignal>
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <map>
-#include <string>
 #include <vector>
 
 namespace {
@@ -58,8 +59,11 @@ constexpr uint32_t payload_size_max = 1 << 20;
 
 // ------------------------------------------------------------------------ the root file system
 
-void mount_or_die(const char* source, const char* target, const char* type,
-                  unsigned long flags = 0, const char* data = "") {
+void mount_or_die(const char* source,
+                  const char* target,
+                  const char* type,
+                  unsigned long flags = 0,
+                  const char* data = "") {
     mkdir(target, 0755);
     if (mount(source, target, type, flags, data) != 0) die(std::string("mount ") + target);
 }
@@ -69,7 +73,8 @@ std::string read_file(const std::string& path) {
     const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd < 0) die(path);
     char block[4096];
-    for (ssize_t n = 0; (n = read(fd, block, sizeof block)) > 0;) text.append(block, static_cast<size_t>(n));
+    for (ssize_t n = 0; (n = read(fd, block, sizeof block)) > 0;)
+        text.append(block, static_cast<size_t>(n));
     close(fd);
     return text;
 }
@@ -110,7 +115,10 @@ void enter_full_root() {
     mount_or_die("tmpfs", "/upper", "tmpfs");
     mkdir("/upper/files", 0755);
     mkdir("/upper/work", 0755);
-    mount_or_die("overlay", "/new", "overlay", 0,
+    mount_or_die("overlay",
+                 "/new",
+                 "overlay",
+                 0,
                  "lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work");
     for (const char* tree : {"/proc", "/sys", "/dev"}) {
         if (mount(tree, (std::string("/new") + tree).c_str(), "", MS_MOVE, "") != 0) die(tree);
@@ -146,7 +154,8 @@ void prepare_root() {
 /// Ports are announced by the device after its driver has loaded: waits until ours is there.
 int open_port() {
     const int events = inotify_init1(IN_CLOEXEC);
-    if (events < 0 || inotify_add_watch(events, "/dev", IN_CREATE | IN_ATTRIB) < 0) die("inotify");
+    if (events < 0 || inotify_add_watch(events, "/dev", IN_CREATE | IN_ATTRIB) < 0)
+        die("inotify");
     for (;;) {
         const int port = open(port_path, O_RDWR | O_CLOEXEC);
         if (port >= 0) return port;
@@ -167,7 +176,7 @@ struct Command {
 };
 
 class Agent {
-public:
+  public:
     explicit Agent(int port) : port_(port) {
         sigset_t signals;
         sigemptyset(&signals);
@@ -184,7 +193,7 @@ public:
         for (;;) wait_and_handle();
     }
 
-private:
+  private:
     void wait_and_handle() {
         std::vector<pollfd> watched = {{port_, POLLIN, 0}, {children_, POLLIN, 0}};
         for (const auto& [pid, command] : commands_) {
@@ -219,7 +228,8 @@ private:
 
     void forward_input(Command& command) {
         while (command.input >= 0 && !command.pending.empty()) {
-            const ssize_t n = write(command.input, command.pending.data(), command.pending.size());
+            const ssize_t n =
+                write(command.input, command.pending.data(), command.pending.size());
             if (n < 0 && errno == EINTR) continue;
             if (n < 0 && errno == EAGAIN) return;
             if (n < 0) {  // the command does not read any more
@@ -244,7 +254,8 @@ private:
         int status = 0;
         for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
             const auto found = commands_.find(pid);
-            if (found == commands_.end()) continue;  // an orphan that the first process inherits
+            if (found == commands_.end())
+                continue;  // an orphan that the first process inherits
             Command& command = found->second;
             forward_output(command);
             if (command.output >= 0) close(command.output);

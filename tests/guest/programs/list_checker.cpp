@@ -1,17 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lists a folder while it changes. Usage: list_checker FOLDER STAY_COUNT PASSES
 // The folder holds stay_000000 … and other entries come and go, by this program's second thread
 // and by whoever else. In each pass, every entry that stays must be listed exactly once.
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <unistd.h>
+#include "check.hpp"
 
 #include <atomic>
+#include <dirent.h>
+#include <fcntl.h>
 #include <string>
 #include <thread>
+#include <unistd.h>
 #include <vector>
-
-#include "check.hpp"
 
 namespace {
 
@@ -59,7 +59,8 @@ int main(int argc, char** argv) {
         for (size_t number = 0; number < stay_count; ++number) {
             if (seen[number] == 1) continue;
             if (++wrong_count <= 10) {
-                std::printf("pass %d: stay_%06zu listed %d times\n", pass, number, seen[number]);
+                std::printf(
+                    "pass %d: stay_%06zu listed %d times\n", pass, number, seen[number]);
             }
         }
         std::printf("pass %d over\n", pass);

@@ -1,17 +1,17 @@
-// Holds a lock for a test, which says on standard input what to do, one word a line, and reads the
-// answer: 'try' -> locked|busy, 'wait' -> waiting, then locked; 'unlock' -> unlocked;
+// SPDX-License-Identifier: Apache-2.0
+// Holds a lock for a test, which says on standard input what to do, one word a line, and reads
+// the answer: 'try' -> locked|busy, 'wait' -> waiting, then locked; 'unlock' -> unlocked;
 // 'touch' (a request that has nothing to do with locks) -> touched.
 // Usage: lock_tool flock|posix|ofd shared|exclusive FILE [START SIZE]
 
+#include "check.hpp"
+
 #include <fcntl.h>
+#include <iostream>
+#include <string>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <iostream>
-#include <string>
-
-#include "check.hpp"
 
 namespace {
 
@@ -47,7 +47,9 @@ bool act(const Lock& lock, bool unlock, bool wait) {
     return lock.kind == "flock" ? act_flock(lock, unlock, wait) : act_fcntl(lock, unlock, wait);
 }
 
-void say(const char* word) { std::cout << word << std::endl; }
+void say(const char* word) {
+    std::cout << word << '\n' << std::flush;
+}
 
 void obey(const Lock& lock, const std::string& word) {
     if (word == "try") {

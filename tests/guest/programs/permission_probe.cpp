@@ -1,23 +1,22 @@
-// Tries every operation on every object of a prepared folder as users with different groups, and
-// prints what came of it. The same program runs on the host's file system and in a guest's mount;
-// the two outputs must be the same, line by line.
-// Usage: permission_probe FOLDER. What an operation changes is put back where its user may do so;
-// what stays changed, stays changed in the same way on both sides.
+// SPDX-License-Identifier: Apache-2.0
+// Tries every operation on every object of a prepared folder as users with different groups,
+// and prints what came of it. The same program runs on the host's file system and in a guest's
+// mount; the two outputs must be the same, line by line. Usage: permission_probe FOLDER. What
+// an operation changes is put back where its user may do so; what stays changed, stays changed
+// in the same way on both sides.
 
+#include "check.hpp"
+
+#include <algorithm>
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <string>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <functional>
-#include <string>
 #include <vector>
-
-#include "check.hpp"
 
 namespace {
 
@@ -29,8 +28,13 @@ struct User {
 
 // The ids that the test's preparation uses: see test_permissions.py.
 const std::vector<User> users = {
-    {0, 0, {}},           {1001, 2001, {}},     {1001, 2009, {2002}}, {1002, 2001, {}},
-    {1002, 2009, {2002}}, {1003, 2003, {}},     {1003, 2009, {2001, 2002, 2003}},
+    {0, 0, {}},
+    {1001, 2001, {}},
+    {1001, 2009, {2002}},
+    {1002, 2001, {}},
+    {1002, 2009, {2002}},
+    {1003, 2003, {}},
+    {1003, 2009, {2001, 2002, 2003}},
     {1004, 2009, {}},
 };
 
@@ -53,12 +57,17 @@ std::vector<std::string> entries_of(const std::string& folder) {
 }
 
 class Probe {
-public:
-    Probe(std::string user, std::string path) : user_(std::move(user)), path_(std::move(path)) {}
+  public:
+    Probe(std::string user, std::string path)
+        : user_(std::move(user)), path_(std::move(path)) {}
 
     void report(const char* operation, long result, const std::string& more = "") const {
-        std::printf("%s %s %s: %s%s\n", user_.c_str(), path_.c_str(), operation,
-                    result >= 0 ? "done" : strerrorname_np(errno), more.c_str());
+        std::printf("%s %s %s: %s%s\n",
+                    user_.c_str(),
+                    path_.c_str(),
+                    operation,
+                    result >= 0 ? "done" : strerrorname_np(errno),
+                    more.c_str());
     }
 
     void file() const {
@@ -94,8 +103,10 @@ public:
             if (fd >= 0) close(fd);
             return fd;
         });
-        report_new("mkdir", path_ + "/new_folder", [](const char* p) { return mkdir(p, 0777); });
-        report_new("symlink", path_ + "/new_link", [](const char* p) { return symlink("x", p); });
+        report_new(
+            "mkdir", path_ + "/new_folder", [](const char* p) { return mkdir(p, 0777); });
+        report_new(
+            "symlink", path_ + "/new_link", [](const char* p) { return symlink("x", p); });
         report_new("fifo", path_ + "/new_fifo", [](const char* p) { return mkfifo(p, 0666); });
         const std::string victim = path_ + "/victim";
         const std::string moved = path_ + "/moved";
@@ -107,7 +118,7 @@ public:
         rename(moved.c_str(), own_inside.c_str());
     }
 
-private:
+  private:
     const char* path() const { return path_.c_str(); }
 
     void report_open(const char* operation, int flags) const {
@@ -117,8 +128,8 @@ private:
     }
 
     /// Who owns what was made, and with which mode, is part of the result; then it is removed.
-    void report_new(const char* operation, const std::string& made,
-                    const std::function<int(const char*)>& make) const {
+    template <typename Make>
+    void report_new(const char* operation, const std::string& made, const Make& make) const {
         const int result = make(made.c_str());
         struct stat st = {};
         std::string more;
@@ -135,9 +146,14 @@ private:
         struct stat now = {};
         CHECK(stat(path(), &now) == 0);
         if (now.st_uid == before.st_uid && now.st_gid == before.st_gid) return;
-        std::printf("%s %s became %u:%u %o\n", user_.c_str(), path(), now.st_uid, now.st_gid,
+        std::printf("%s %s became %u:%u %o\n",
+                    user_.c_str(),
+                    path(),
+                    now.st_uid,
+                    now.st_gid,
                     now.st_mode);
-        if (chown(path(), before.st_uid, before.st_gid) == 0) chmod(path(), before.st_mode & 07777);
+        if (chown(path(), before.st_uid, before.st_gid) == 0)
+            chmod(path(), before.st_mode & 07777);
     }
 
     std::string user_;
@@ -150,7 +166,9 @@ void become(const User& user) {
     CHECK(setresuid(user.uid, user.uid, user.uid) == 0);
 }
 
-void probe_as(const User& user, const std::vector<std::string>& names, const std::string& kind) {
+void probe_as(const User& user,
+              const std::vector<std::string>& names,
+              const std::string& kind) {
     const pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
