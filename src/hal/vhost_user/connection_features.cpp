@@ -137,7 +137,7 @@ Task<Result<Reply>> Connection::reset_device(Message& /*message*/) {
     status_ = 0;
     needs_reset_ = false;
     inflight_ = {};
-    context_.log.info("the front end has reset the device");
+    context_.log.debug("the front end has reset the device");
     co_return Reply::none();
 }
 

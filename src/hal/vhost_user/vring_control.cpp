@@ -281,7 +281,11 @@ Task<void> Vring::watch_kicks() {
 }
 
 Task<void> Vring::look_from_time_to_time() {
-    while (co_await reactor().sleep(look_interval, &kick_cancel_)) reactor().notice_work();
+    while (true) {
+        const auto slept = co_await reactor().sleep(look_interval, &kick_cancel_);
+        if (!slept) co_return;
+        reactor().notice_work();
+    }
 }
 
 Task<void> Vring::end_kicks() {
