@@ -103,7 +103,7 @@ class SharedGuestCase(GuestCase):
     guest_programs: tuple[str, ...] = ()
 
     directory: Path
-    daemon: daemon.Dpfs | daemon.Virtiofsd
+    daemon: daemon.Daemon
     guest: vm.Guest
 
     @classmethod
@@ -124,9 +124,7 @@ class SharedGuestCase(GuestCase):
 
     @classmethod
     def _start(cls) -> None:
-        cls.daemon = make_daemon(
-            cls.backend, cls.directory, cls._sockets, queues=cls.queues, threads=cls.threads
-        )
+        cls.daemon = cls.make_daemon()
         cls.daemon.start()
         try:
             cls.guest = vm.Guest(
@@ -146,6 +144,12 @@ class SharedGuestCase(GuestCase):
         except BaseException:
             cls._kill()
             raise
+
+    @classmethod
+    def make_daemon(cls) -> daemon.Daemon:
+        return make_daemon(
+            cls.backend, cls.directory, cls._sockets, queues=cls.queues, threads=cls.threads
+        )
 
     @classmethod
     def _end(cls) -> None:

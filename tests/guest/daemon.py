@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -17,7 +16,7 @@ import images
 from vm import FsDevice, tail_of
 
 READY_TIMEOUT_S = 20
-STOP_TIMEOUT_S = 20
+STOP_TIMEOUT_S = 40  # dpfs gives requests in flight 30 s
 VIRTIOFSD = Path("/usr/lib/qemu/virtiofsd")
 DEFAULT_DPFS = images.REPOSITORY / "build" / "release" / "bin" / "dpfs"
 
@@ -38,12 +37,16 @@ class Footprint:
 class Daemon:
     """A server on one socket. As a context manager it runs from entry to exit."""
 
-    def __init__(self, command: Sequence[str], ready: str, socket: Path, tag: str) -> None:
-        """`ready` begins the line (on either output) after which clients can connect."""
+    def __init__(
+        self, command: Sequence[str], ready: str, socket: Path, tag: str, ready_count: int = 1
+    ) -> None:
+        """`ready` is in the line, on either output, after which clients can connect; there
+        are `ready_count` of it."""
         self.socket = socket
         self.tag = tag
         self._command = list(command)
         self._ready = ready
+        self._ready_count = ready_count
         self._process: subprocess.Popen[bytes] | None = None
         self._lines: queue.Queue[str | None] = queue.Queue()
         images.LOGS.mkdir(parents=True, exist_ok=True)
@@ -78,13 +81,14 @@ class Daemon:
         self._reader = threading.Thread(target=self._copy_output, daemon=True)
         self._reader.start()
         deadline = time.monotonic() + READY_TIMEOUT_S
-        while True:
+        ready_count = 0
+        while ready_count < self._ready_count:
             line = self._next_line(deadline)
             if line is None:
                 self.kill()
                 raise DaemonError(f"{self._command} did not get ready\n{self.diagnosis()}")
-            if self._ready in line:
-                return self
+            ready_count += self._ready in line
+        return self
 
     def device(self, queues: int = 1, queue_size: int = 128, packed: bool = False) -> FsDevice:
         """The virtio-fs device with which a guest reaches this daemon."""
@@ -181,7 +185,28 @@ class Dpfs(Daemon):
         command += ["--queues", str(queues), "--threads", str(threads), *options]
         if backend != "null":
             command += ["--dir", str(directory)]
-        super().__init__(command, "ready", socket, tag)
+        super().__init__(command, "ready tag=", socket, tag)
+
+
+class DpfsWithTwoDevices(Daemon):
+    """One process that serves one directory to two guests, from a configuration file."""
+
+    serves_many_guests = True
+
+    def __init__(
+        self, program: Path, backend: str, directory: Path, folder: Path, words: Sequence[str]
+    ) -> None:
+        sockets = {tag: folder / f"{tag}.sock" for tag in ("dpfs", "other")}
+        config = folder / "dpfs.toml"
+        sections = (
+            f'[[device]]\nbackend = "{backend}"\ntag = "{tag}"\nsocket = "{socket}"\n'
+            f'dir = "{directory}"\n'
+            for tag, socket in sockets.items()
+        )
+        config.write_text("\n".join(sections))
+        command = [str(program), "serve", "--config", str(config), *words]
+        super().__init__(command, "ready tag=", sockets["dpfs"], "dpfs", ready_count=2)
+        self.other_device = FsDevice(sockets["other"], "other")
 
 
 class Virtiofsd(Daemon):
@@ -207,6 +232,4 @@ def serve(
     """The daemon for a back end by name; 'virtiofsd' is the yardstick. Not started yet."""
     if backend == "virtiofsd":
         return Virtiofsd(directory, folder, options.get("tag", "dpfs"))
-    if not dpfs.exists() and shutil.which(str(dpfs)) is None:
-        raise DaemonError(f"{dpfs} does not exist: build it, or name it with --dpfs")
     return Dpfs(dpfs, backend, directory, folder, **options)

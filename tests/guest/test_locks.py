@@ -1,8 +1,8 @@
 """Goal: a lock that one process holds is a lock for every other, wherever that process runs.
 
 Method: programs/lock_tool holds locks and is told what to do line by line. Two of it run in one
-guest, in two guests on the same directory (each with a daemon of its own), or in a guest and on
-the host.
+guest, in two guests on the same directory (behind two daemons, or behind one), or in a guest and
+on the host.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from __future__ import annotations
 import select
 import subprocess
 import tempfile
+import unittest
 from collections.abc import Callable
 from pathlib import Path
 
 import daemon
 import programs
+import settings
 import vm
 from case import MOUNT, SharedGuestCase, for_each_backend, make_daemon, remove_folder
 
 ANSWER_TIMEOUT_S = 30
 KINDS = ("flock", "posix", "ofd")
-PLACES = ("one_guest", "two_guests", "guest_and_host")
+PLACES = ("one_guest", "two_guests", "guest_and_host", "one_daemon")
 
 
 class GuestLocker:
@@ -69,25 +71,29 @@ class HostLocker:
         self.process.communicate()
 
 
-class LockChecks(SharedGuestCase):
-    """Every kind of lock between every pair of places."""
+class LockCase(SharedGuestCase):
+    """Two guests on one directory, and the checks of one kind of lock between two places."""
 
     root = "small"
     guest_programs = ("lock_tool",)
 
-    other_daemon: daemon.Daemon
+    other_daemon: daemon.Daemon | None = None
     other_guest: vm.Guest
+
+    @classmethod
+    def start_other_device(cls) -> vm.FsDevice:
+        """The second guest's way to the same directory."""
+        folder = Path(tempfile.mkdtemp(prefix="dpfs-sock-"))
+        cls.addClassCleanup(remove_folder, folder)
+        cls.other_daemon = make_daemon(cls.backend, cls.directory, folder, tag="other")
+        return cls.other_daemon.start().device()
 
     @classmethod
     def _start(cls) -> None:
         super()._start()
-        folder = Path(tempfile.mkdtemp(prefix="dpfs-sock-"))
-        cls.addClassCleanup(remove_folder, folder)
-        cls.other_daemon = make_daemon(cls.backend, cls.directory, folder, tag="other")
-        cls.other_daemon.start()
-        device = cls.other_daemon.device()
-        cls.other_guest = vm.Guest(vm.GuestOptions(devices=[device], name=f"{cls.__name__}-other"))
         try:
+            devices = [cls.start_other_device()]
+            cls.other_guest = vm.Guest(vm.GuestOptions(devices, name=f"{cls.__name__}-other"))
             cls.other_guest.boot()
             cls.other_guest.mount("other", MOUNT)
             cls.other_guest.push(programs.build("lock_tool"), "/run/lock_tool", 0o755)
@@ -101,14 +107,15 @@ class LockChecks(SharedGuestCase):
             cls.other_guest.stop()
         finally:
             super()._end()
-        cls.other_daemon.stop()
+        if cls.other_daemon is not None:
+            cls.other_daemon.stop()
 
     @classmethod
     def _kill(cls) -> None:
         super()._kill()
         if hasattr(cls, "other_guest"):
             cls.other_guest.kill()
-        if hasattr(cls, "other_daemon"):
+        if cls.other_daemon is not None:
             cls.other_daemon.kill()
 
     def pair(
@@ -184,7 +191,33 @@ class LockChecks(SharedGuestCase):
         self.assertEqual(right.answer(), "locked")
 
 
-def _lock_test(check: str, kind: str, place: str) -> Callable[[LockChecks], None]:
+class LockChecks(LockCase):
+    """Every kind of lock between every pair of places; a daemon for each guest."""
+
+
+class OneDaemonLockChecks(LockCase):
+    """The same between guests behind one process, each with a device of its own."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        if cls.backend == "virtiofsd":
+            raise unittest.SkipTest("the C virtiofsd serves one device")
+        super().setUpClass()
+
+    @classmethod
+    def make_daemon(cls) -> daemon.Daemon:
+        current = settings.current
+        return daemon.DpfsWithTwoDevices(
+            current.dpfs, cls.backend, cls.directory, cls._sockets, current.serve_options
+        )
+
+    @classmethod
+    def start_other_device(cls) -> vm.FsDevice:
+        assert isinstance(cls.daemon, daemon.DpfsWithTwoDevices)
+        return cls.daemon.other_device
+
+
+def _lock_test(check: str, kind: str, place: str) -> Callable[[LockCase], None]:
     return lambda self: getattr(self, f"check_{check}")(kind, place)
 
 
@@ -194,7 +227,9 @@ for _check in ("exclusive", "shared", "ranges", "waiting", "death"):
             continue  # flock locks whole files
         for _place in PLACES:
             _test = _lock_test(_check, _kind, _place)
-            setattr(LockChecks, f"test_{_kind}_{_check}_{_place}", _test)
+            _class = OneDaemonLockChecks if _place == "one_daemon" else LockChecks
+            setattr(_class, f"test_{_kind}_{_check}_{_place}", _test)
 
+for_each_backend(OneDaemonLockChecks)
 for_each_backend(LockChecks)
-del LockChecks  # only its variants are tests
+del LockCase, LockChecks, OneDaemonLockChecks, _class  # only their variants are tests
