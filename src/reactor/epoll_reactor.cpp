@@ -41,6 +41,10 @@ EpollReactor::EpollReactor(const EpollOptions& options, BlockingPool& pool, Uniq
       epoll_fd_(std::move(epoll_fd)),
       waits_(epoll_fd_.get()) {}
 
+EpollReactor::~EpollReactor() {
+    wait_for_visitors();
+}
+
 Result<void> EpollReactor::set_up(const EpollOptions& options) {
     wake_fd_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!wake_fd_) return fail_errno();

@@ -33,7 +33,7 @@ class EpollReactor final : public OffloadingLoop {
     /// Errors: EMFILE, ENOMEM; EAGAIN: fs.aio-max-nr. `pool` outlives the reactor.
     static Result<std::unique_ptr<EpollReactor>> make(const EpollOptions& options,
                                                       BlockingPool& pool);
-    ~EpollReactor() override = default;
+    ~EpollReactor() override;
 
   private:
     EpollReactor(const EpollOptions& options, BlockingPool& pool, UniqueFd epoll_fd);

@@ -32,7 +32,10 @@ EventLoop::EventLoop(const LoopOptions& options)
 
 EventLoop::~EventLoop() {
     DPFS_ASSERT(in_flight_count_ == 0);
-    // Whoever posted the last coroutine may still be asking whether this loop sleeps.
+    wait_for_visitors();
+}
+
+void EventLoop::wait_for_visitors() const noexcept {
     while (visitor_count_.load(std::memory_order_acquire) != 0) ::sched_yield();
 }
 

@@ -98,7 +98,9 @@ class EventLoop : public Reactor {
     void release() noexcept { --in_flight_count_; }
     /// Operations and blocking calls that have not ended, and what is held.
     [[nodiscard]] std::size_t in_flight_count() const noexcept { return in_flight_count_; }
-    [[nodiscard]] LoopStatistics& mutable_statistics() noexcept { return statistics_; }
+    /// Waits for other threads to be done with this object. First of all in the destructor of
+    /// an implementation: whoever posted the last coroutine may still be about to wake() it.
+    void wait_for_visitors() const noexcept;
 
     // --- for an implementation that is not driven by run(), but steps several loops in turn
 
@@ -127,7 +129,7 @@ class EventLoop : public Reactor {
     bool arm_pollables() noexcept;
     void disarm_pollables() noexcept;
     [[nodiscard]] bool finished() const noexcept;
-    /// Between these two, another thread is inside; the destructor waits for it to leave.
+    /// Between these two, another thread is inside.
     void begin_visit() noexcept { visitor_count_.fetch_add(1, std::memory_order_relaxed); }
     void end_visit() noexcept { visitor_count_.fetch_sub(1, std::memory_order_release); }
 

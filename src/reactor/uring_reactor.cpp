@@ -80,6 +80,7 @@ UringReactor::UringReactor(const UringOptions& options, BlockingPool& pool)
       switches_credentials_(can_switch_credentials()) {}
 
 UringReactor::~UringReactor() {
+    wait_for_visitors();
     DPFS_ASSERT(!listening_);
     if (ring_exists_) ::io_uring_queue_exit(&ring_);
 }
