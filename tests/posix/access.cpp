@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // access(2) and faccessat2(2).
 
-#include <sys/syscall.h>
-
 #include "cases.hpp"
+
+#include <sys/syscall.h>
 
 namespace posix {
 namespace {
@@ -37,8 +39,13 @@ void add_matrix(Suite& suite) {
                     make_file_of("f", alice_id, team_id, mode);
                     as(row.user, [&] {
                         CHECK_OK(access("f", F_OK));
-                        for (const int wanted : {R_OK, W_OK, X_OK, R_OK | W_OK, R_OK | X_OK,
-                                                 W_OK | X_OK, R_OK | W_OK | X_OK}) {
+                        for (const int wanted : {R_OK,
+                                                 W_OK,
+                                                 X_OK,
+                                                 R_OK | W_OK,
+                                                 R_OK | X_OK,
+                                                 W_OK | X_OK,
+                                                 R_OK | W_OK | X_OK}) {
                             const auto mask = static_cast<unsigned>(wanted);
                             if ((bits & mask) == mask) {
                                 CHECK_OK(access("f", wanted));

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // POSIX ACLs, set as the raw system.posix_acl_* attributes: their effect on access, the mask
 // and chmod, and inheritance. POSIX 1003.1e draft 17; acl(5).
 
-#include <sys/xattr.h>
+#include "cases.hpp"
 
 #include <cstdint>
-
-#include "cases.hpp"
+#include <sys/xattr.h>
 
 namespace posix {
 namespace {
@@ -97,7 +98,8 @@ void add_access(Suite& suite) {
     });
     suite.add("acl.named_user_entry_can_take_away", [] {
         make_file("f");
-        set_acl("f", access_acl,
+        set_acl("f",
+                access_acl,
                 encode({{user_obj, 7},
                         {user_named, 0, alice_id},
                         {group_obj, 4},
@@ -106,6 +108,9 @@ void add_access(Suite& suite) {
         check_may(alice, R_OK, false);
         check_may(bob, R_OK, true);
     });
+}
+
+void add_group_access(Suite& suite) {
     suite.add("acl.named_group_reaches_supplementary_members", [] {
         make_file("f");
         set_acl("f", access_acl, acl_for_team(6));
@@ -127,15 +132,20 @@ void add_access(Suite& suite) {
     });
     suite.add("acl.owner_is_not_limited_by_the_mask", [] {
         make_file_of("f", alice_id, alice_id, 0600);
-        set_acl("f", access_acl,
-                encode({{user_obj, 6}, {user_named, 7, bob_id}, {group_obj, 7}, {mask, 0},
+        set_acl("f",
+                access_acl,
+                encode({{user_obj, 6},
+                        {user_named, 7, bob_id},
+                        {group_obj, 7},
+                        {mask, 0},
                         {other, 0}}));
         check_may(alice, W_OK, true);
         check_may(bob, R_OK, false);
     });
     suite.add("acl.member_of_a_group_without_rights_is_not_other", [] {
         make_file("f");
-        set_acl("f", access_acl,
+        set_acl("f",
+                access_acl,
                 encode({{user_obj, 7},
                         {group_obj, 0},
                         {group_named, 0, team_id},
@@ -228,8 +238,7 @@ void add_inheritance(Suite& suite) {
     suite.add("acl.default_overrules_umask", [] {
         umask(077);
         make_dir("d", 0755);
-        set_acl("d", default_acl,
-                encode({{user_obj, 7}, {group_obj, 7}, {other, 7}}));
+        set_acl("d", default_acl, encode({{user_obj, 7}, {group_obj, 7}, {other, 7}}));
         CHECK_OK(open("d/f", O_CREAT | O_RDWR, 0666));
         CHECK_OK(mkdir("d/e", 0777));
         CHECK_OK(mkfifo("d/p", 0666));
@@ -243,6 +252,9 @@ void add_inheritance(Suite& suite) {
         as(alice, [] { CHECK_FAILS(EACCES, open("d/f", O_CREAT | O_RDWR, 0600)); });
         CHECK_MODE(0700u, mode_of("d"));
     });
+}
+
+void add_inheritance_limits(Suite& suite) {
     suite.add("acl.default_does_not_touch_symlinks", [] {
         make_dir("d", 0755);
         set_acl("d", default_acl, acl_for_alice(7));
@@ -290,9 +302,11 @@ void add_refusals(Suite& suite) {
         {"without_group_entry", encode({{user_obj, 4}, {other, 4}}), EINVAL},
         {"without_other_entry", encode({{user_obj, 4}, {group_obj, 4}}), EINVAL},
         {"named_user_without_mask",
-         encode({{user_obj, 7}, {user_named, 7, alice_id}, {group_obj, 4}, {other, 4}}), EINVAL},
+         encode({{user_obj, 7}, {user_named, 7, alice_id}, {group_obj, 4}, {other, 4}}),
+         EINVAL},
         {"owner_entry_twice",
-         encode({{user_obj, 7}, {user_obj, 6}, {group_obj, 4}, {other, 4}}), EINVAL},
+         encode({{user_obj, 7}, {user_obj, 6}, {group_obj, 4}, {other, 4}}),
+         EINVAL},
         {"out_of_order", encode({{group_obj, 4}, {user_obj, 7}, {other, 4}}), EINVAL},
         {"unknown_permission", encode({{user_obj, 8}, {group_obj, 4}, {other, 4}}), EINVAL},
         {"unknown_tag", encode({{user_obj, 7}, {group_obj, 4}, {0x40, 4}, {other, 4}}), EINVAL},
@@ -349,8 +363,10 @@ void add_refusals(Suite& suite) {
 
 void add_acl_cases(Suite& suite) {
     add_access(suite);
+    add_group_access(suite);
     add_mode(suite);
     add_inheritance(suite);
+    add_inheritance_limits(suite);
     add_refusals(suite);
 }
 

@@ -1,5 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "actors.hpp"
 
+#include "check.hpp"
+
+#include <csignal>
+#include <cstring>
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
@@ -7,18 +12,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
-#include <cstring>
-
-#include "check.hpp"
-
 namespace posix {
 
-Child::Child(const std::function<void()>& body) : pid_(fork()) {
-    if (pid_ < 0) fail("fork: " + errno_name(errno));
-    if (pid_ > 0) return;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    body();
+pid_t Child::fork_child() {
+    const pid_t pid = fork();
+    if (pid < 0) fail("fork: " + errno_name(errno));
+    if (pid == 0) prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return pid;
+}
+
+void Child::leave() {
     _exit(exit_passed);
 }
 
@@ -41,30 +44,10 @@ int Child::finish_by_signal() const {
     return 0;
 }
 
-void as(const User& user, const std::function<void()>& body) {
-    in_child([&] {
-        CHECK_OK(setgroups(user.groups.size(), user.groups.data()));
-        CHECK_OK(setresgid(user.gid, user.gid, user.gid));
-        CHECK_OK(setresuid(user.uid, user.uid, user.uid));
-        body();
-    });
-}
-
-void in_child(const std::function<void()>& body) { Child(body).finish(); }
-
-int signal_from(const std::function<void()>& body) { return Child(body).finish_by_signal(); }
-
-void in_parallel(int count, const std::function<void(int index)>& body) {
-    const Gate start;
-    std::vector<Child> children;
-    for (int index = 0; index < count; ++index) {
-        children.emplace_back([&, index] {
-            start.wait();
-            body(index);
-        });
-    }
-    for (int index = 0; index < count; ++index) start.pass();
-    for (const Child& child : children) child.finish();
+void become(const User& user) {
+    CHECK_OK(setgroups(user.groups.size(), user.groups.data()));
+    CHECK_OK(setresgid(user.gid, user.gid, user.gid));
+    CHECK_OK(setresuid(user.uid, user.uid, user.uid));
 }
 
 Gate::Gate() {
@@ -74,7 +57,9 @@ Gate::Gate() {
     write_end_ = ends[1];
 }
 
-void Gate::pass() const { CHECK_RETURNS(1, write(write_end_, "x", 1)); }
+void Gate::pass() const {
+    CHECK_RETURNS(1, write(write_end_, "x", 1));
+}
 
 void Gate::wait() const {
     char byte = 0;

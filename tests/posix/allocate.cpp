@@ -1,18 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // fallocate(2) in all its modes, and posix_fallocate(3).
 
-#include <linux/falloc.h>
-#include <sys/socket.h>
+#include "cases.hpp"
 
 #include <climits>
 
-#include "cases.hpp"
+#include <linux/falloc.h>
+#include <sys/socket.h>
 
 namespace posix {
 namespace {
 
 constexpr off_t block = 65'536;  // a multiple of any usual block size
 
-std::string block_of(char c) { return std::string(block, c); }
+std::string block_of(char c) {
+    return std::string(block, c);
+}
 
 /// Skips where the file system does not have the mode.
 void allocate(int fd, int mode, off_t offset, off_t length) {
@@ -84,8 +88,7 @@ void add_ranges(Suite& suite) {
     suite.add("fallocate.hole_of_odd_size_zeros_exactly_its_bytes", [] {
         const int fd = make_four_blocks();
         allocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 100, 2 * block + 7);
-        std::string expected =
-            block_of('a') + block_of('b') + block_of('c') + block_of('d');
+        std::string expected = block_of('a') + block_of('b') + block_of('c') + block_of('d');
         expected.replace(100, 2 * block + 7, 2 * block + 7, '\0');
         CHECK(content_of("f") == expected);
     });
@@ -101,8 +104,7 @@ void add_ranges(Suite& suite) {
     suite.add("fallocate.zero_range_zeros_exactly_its_bytes", [] {
         const int fd = make_four_blocks();
         allocate(fd, FALLOC_FL_ZERO_RANGE, 100, 2 * block);
-        std::string expected =
-            block_of('a') + block_of('b') + block_of('c') + block_of('d');
+        std::string expected = block_of('a') + block_of('b') + block_of('c') + block_of('d');
         expected.replace(100, 2 * block, 2 * block, '\0');
         CHECK(content_of("f") == expected);
     });
@@ -125,8 +127,8 @@ void add_ranges(Suite& suite) {
     suite.add("fallocate.insert_range_puts_zeros_in", [] {
         const int fd = make_four_blocks();
         allocate(fd, FALLOC_FL_INSERT_RANGE, block, block);
-        CHECK(content_of("f") == block_of('a') + block_of('\0') + block_of('b') +
-                                     block_of('c') + block_of('d'));
+        CHECK(content_of("f") ==
+              block_of('a') + block_of('\0') + block_of('b') + block_of('c') + block_of('d'));
     });
 }
 
@@ -151,9 +153,8 @@ void add_range_errors(Suite& suite) {
     });
     suite.add("fallocate.collapse_with_other_flags_gives_EINVAL", [] {
         const int fd = make_four_blocks();
-        CHECK_FAILS(
-            either(EINVAL, EOPNOTSUPP),
-            fallocate(fd, FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_KEEP_SIZE, 0, block));
+        CHECK_FAILS(either(EINVAL, EOPNOTSUPP),
+                    fallocate(fd, FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_KEEP_SIZE, 0, block));
         CHECK_FAILS(either(EINVAL, EOPNOTSUPP),
                     fallocate(fd, FALLOC_FL_INSERT_RANGE | FALLOC_FL_ZERO_RANGE, 0, block));
     });
@@ -191,9 +192,8 @@ void add_errors(Suite& suite) {
         CHECK_OK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
         CHECK_FAILS(ENODEV, fallocate(ends[0], 0, 0, 10));
     });
-    suite.add("fallocate.of_directory_gives_EBADF", [] {
-        CHECK_FAILS(EBADF, fallocate(open_file(".", O_RDONLY), 0, 0, 10));
-    });
+    suite.add("fallocate.of_directory_gives_EBADF",
+              [] { CHECK_FAILS(EBADF, fallocate(open_file(".", O_RDONLY), 0, 0, 10)); });
     suite.add("fallocate.more_than_there_is_gives_ENOSPC_or_EFBIG", [] {
         const int fd = make_open("f", "abc");
         allocate(fd, 0, 0, 3);

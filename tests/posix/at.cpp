@@ -1,9 +1,11 @@
-// Calls with a directory descriptor: what the descriptor may be, and when it matters.
+// SPDX-License-Identifier: Apache-2.0
 
-#include <linux/limits.h>
+// Calls with a directory descriptor: what the descriptor may be, and when it matters.
 
 #include "cases.hpp"
 #include "path_calls.hpp"
+
+#include <linux/limits.h>
 
 namespace posix {
 namespace {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 /// One function for each file of cases; main.cpp calls all of them, in this order.

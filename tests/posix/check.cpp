@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "check.hpp"
 
 #include <cstdio>
@@ -41,7 +42,9 @@ std::string quoted(std::string_view text) {
     return out;
 }
 
-[[noreturn]] void fail(std::string_view what, std::string_view expected, std::string_view came) {
+[[noreturn]] void fail(std::string_view what,
+                       std::string_view expected,
+                       std::string_view came) {
     std::string message(what);
     message.append(": expected ").append(expected).append(", came ").append(came);
     report('F', message, exit_failed);
@@ -49,11 +52,17 @@ std::string quoted(std::string_view text) {
 
 }  // namespace
 
-void set_report_descriptor(int fd) { report_descriptor = fd; }
+void set_report_descriptor(int fd) {
+    report_descriptor = fd;
+}
 
-void fail(const std::string& message) { report('F', message, exit_failed); }
+void fail(const std::string& message) {
+    report('F', message, exit_failed);
+}
 
-void skip(const std::string& reason) { report('S', reason, exit_skipped); }
+void skip(const std::string& reason) {
+    report('S', reason, exit_skipped);
+}
 
 std::string errno_name(int error) {
     const char* name = strerrorname_np(error);

@@ -1,15 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 /// Expectations. The first one that is not met ends the case: it sends one line to the
 /// runner and leaves the process. The text of a line is the source text of the call, so it
 /// is the same in each run and can be compared between two file systems.
 
-#include <sys/mman.h>
-
 #include <cerrno>
 #include <concepts>
 #include <string>
 #include <string_view>
+#include <sys/mman.h>
 #include <type_traits>
 
 namespace posix {
@@ -40,7 +40,9 @@ struct Errors {
     std::string text() const;
 };
 
-inline Errors either(int a, int b, int c = 0, int d = 0) { return Errors(a, b, c, d); }
+inline Errors either(int a, int b, int c = 0, int d = 0) {
+    return Errors(a, b, c, d);
+}
 
 /// The result of a call, with errno as it was right behind the call.
 struct Outcome {

@@ -1,12 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Eight processes at once: what has to be atomic, and races of which one side must win.
 
-#include <sys/mman.h>
+#include "cases.hpp"
 
 #include <atomic>
 #include <new>
 #include <set>
-
-#include "cases.hpp"
+#include <sys/mman.h>
 
 namespace posix {
 namespace {
@@ -16,18 +17,24 @@ constexpr int rounds = 40;
 
 /// A number that all children see.
 class Counter {
-public:
+  public:
     Counter()
-        : value_(new (CHECK_OK(mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE,
-                                    MAP_SHARED | MAP_ANONYMOUS, -1, 0))) std::atomic<int>(0)) {}
+        : value_(new(CHECK_OK(mmap(nullptr,
+                                   sizeof(std::atomic<int>),
+                                   PROT_READ | PROT_WRITE,
+                                   MAP_SHARED | MAP_ANONYMOUS,
+                                   -1,
+                                   0))) std::atomic<int>(0)) {}
     void add() const { value_->fetch_add(1); }
     int value() const { return value_->load(); }
 
-private:
+  private:
     std::atomic<int>* value_;
 };
 
-std::string numbered(int i) { return "n" + std::to_string(i); }
+std::string numbered(int i) {
+    return "n" + std::to_string(i);
+}
 
 /// In each round all try the same; exactly one must succeed, the others get `error`.
 void one_wins(Errors error, long (*attempt)(int round, int index)) {
@@ -70,7 +77,8 @@ void add_winners(Suite& suite) {
     });
     suite.add("concurrent.unlink_has_one_winner", [] {
         for (int round = 0; round < rounds; ++round) make_file(numbered(round).c_str());
-        one_wins(ENOENT, [](int round, int) -> long { return unlink(numbered(round).c_str()); });
+        one_wins(ENOENT,
+                 [](int round, int) -> long { return unlink(numbered(round).c_str()); });
         CHECK_SAME(0, names_in(".").size());
     });
     suite.add("concurrent.rmdir_has_one_winner", [] {
@@ -86,6 +94,8 @@ void add_winners(Suite& suite) {
         CHECK_SAME(rounds, names_in(".").size());
     });
     suite.add("concurrent.rename_noreplace_has_one_winner", [] {
+        make_file("f");
+        CHECK_NEEDS(EINVAL, renameat2(AT_FDCWD, "f", AT_FDCWD, "g", RENAME_NOREPLACE));
         for (int index = 0; index < crowd; ++index) make_dir(("p" + numbered(index)).c_str());
         one_wins(EEXIST, [](int round, int index) -> long {
             const std::string source = "p" + numbered(index) + "/" + numbered(round);
@@ -130,6 +140,9 @@ void add_data(Suite& suite) {
             CHECK(content.substr(at, 100) == std::string(100, content[at]));
         }
     });
+}
+
+void add_shared_data(Suite& suite) {
     suite.add("concurrent.writes_to_own_regions_do_not_mix", [] {
         // Regions share pages: none may be lost by writing back a neighbour's old bytes.
         constexpr std::size_t piece = 1000;
@@ -232,6 +245,9 @@ void add_names(Suite& suite) {
         CHECK(exists("a") || exists("b/a"));
         CHECK(exists("b") || exists("a/b"));
     });
+}
+
+void add_directories(Suite& suite) {
     suite.add("concurrent.rmdir_and_creation_leave_no_orphan", [] {
         for (int round = 0; round < rounds; ++round) {
             make_dir("d");
@@ -297,7 +313,9 @@ void add_names(Suite& suite) {
 void add_concurrent_cases(Suite& suite) {
     add_winners(suite);
     add_data(suite);
+    add_shared_data(suite);
     add_names(suite);
+    add_directories(suite);
 }
 
 }  // namespace posix

@@ -1,11 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // copy_file_range(2), sendfile(2), splice(2): the kernel moves the bytes.
 
+#include "cases.hpp"
+
 #include <climits>
+
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
-
-#include "cases.hpp"
 
 namespace posix {
 namespace {
@@ -67,9 +70,8 @@ void add_copies(Suite& suite) {
         CHECK_RETURNS(0, copy(in, 1000, out, 0, 100));
         CHECK_SAME("bc", content_of("g"));
     });
-    suite.add("copy_file_range.of_0_bytes_gives_0", [] {
-        CHECK_RETURNS(0, copy(make_open("f", "abc"), 0, make_open("g"), 0, 0));
-    });
+    suite.add("copy_file_range.of_0_bytes_gives_0",
+              [] { CHECK_RETURNS(0, copy(make_open("f", "abc"), 0, make_open("g"), 0, 0)); });
     suite.add("copy_file_range.within_a_file_works_without_overlap", [] {
         const int fd = make_open("f", "abcdef");
         CHECK_RETURNS(3, copy(fd, 0, fd, 3, 3));
@@ -166,12 +168,10 @@ void add_sendfile(Suite& suite) {
     suite.add("sendfile.wrong_open_modes_give_EBADF", [] {
         make_file("f", "abc");
         make_file("g");
-        CHECK_FAILS(
-            EBADF,
-            sendfile(open_file("g", O_RDONLY), open_file("f", O_RDONLY), nullptr, 3));
-        CHECK_FAILS(
-            EBADF,
-            sendfile(open_file("g", O_WRONLY), open_file("f", O_WRONLY), nullptr, 3));
+        CHECK_FAILS(EBADF,
+                    sendfile(open_file("g", O_RDONLY), open_file("f", O_RDONLY), nullptr, 3));
+        CHECK_FAILS(EBADF,
+                    sendfile(open_file("g", O_WRONLY), open_file("f", O_WRONLY), nullptr, 3));
     });
     suite.add("sendfile.to_append_descriptor_gives_EINVAL", [] {
         make_file("g");
@@ -226,7 +226,8 @@ void add_splice(Suite& suite) {
     suite.add("splice.with_offset_of_a_pipe_gives_ESPIPE", [] {
         const Pipe pipe = make_pipe();
         off_t offset = 0;
-        CHECK_FAILS(ESPIPE, splice(make_open("f", "abc"), nullptr, pipe.write_end, &offset, 3, 0));
+        CHECK_FAILS(ESPIPE,
+                    splice(make_open("f", "abc"), nullptr, pipe.write_end, &offset, 3, 0));
     });
     suite.add("splice.to_append_descriptor_gives_EINVAL", [] {
         const Pipe pipe = make_pipe();

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // mkdir(2), rmdir(2) and the link counts of directories.
 
-#include <dirent.h>
-
 #include "cases.hpp"
+
+#include <dirent.h>
 
 namespace posix {
 namespace {
@@ -52,9 +54,8 @@ void add_making(Suite& suite) {
         make_dir("d", 0755);
         as(alice, [] { CHECK_FAILS(EACCES, mkdir("d/e", 0755)); });
     });
-    suite.add("mkdir.of_missing_dot_gives_ENOENT", [] {
-        CHECK_FAILS(ENOENT, mkdir("missing/.", 0755));
-    });
+    suite.add("mkdir.of_missing_dot_gives_ENOENT",
+              [] { CHECK_FAILS(ENOENT, mkdir("missing/.", 0755)); });
     suite.add("mkdir.a_tree_of_100_levels_works", [] {
         for (int i = 0; i < 100; ++i) {
             CHECK_OK(mkdir("d", 0755));

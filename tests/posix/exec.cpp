@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // execve(2) of files in the directory: copies of this binary, so that nothing else is needed.
 
-#include <sys/mman.h>
-#include <sys/statvfs.h>
-#include <sys/wait.h>
+#include "cases.hpp"
 
 #include <cstdlib>
 #include <string_view>
-
-#include "cases.hpp"
+#include <sys/mman.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
 
 namespace posix {
 namespace {
@@ -150,7 +151,7 @@ void add_set_id(Suite& suite) {
 
 /// "x" runs until the pipe that is its standard input is closed.
 class Running {
-public:
+  public:
     Running() {
         make_program("x");
         const Pipe input = make_pipe();
@@ -173,7 +174,7 @@ public:
         CHECK_SAME(exit_by_copy, WEXITSTATUS(status));
     }
 
-private:
+  private:
     int input_ = -1;
 };
 

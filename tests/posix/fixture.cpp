@@ -1,35 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "fixture.hpp"
-
-#include <dirent.h>
-
-#include <algorithm>
 
 #include "check.hpp"
 
+#include <algorithm>
+#include <poll.h>
+
 namespace posix {
+namespace {
+
+/// Names can be long: a part of one will do.
+[[noreturn]] void fail_at(const char* doing, std::string_view path) {
+    constexpr std::size_t shown_max = 40;
+    std::string message(doing);
+    message.append(" ").append(path.substr(0, shown_max));
+    if (path.size() > shown_max) message += "…";
+    fail(message + ": expected success, came " + errno_name(errno));
+}
+
+}  // namespace
 
 int make_open(const char* path, std::string_view content) {
     const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (fd < 0) fail(std::string("making file ") + path + ": " + errno_name(errno));
+    if (fd < 0) fail_at("making file", path);
     write_at(fd, 0, content);
     return fd;
 }
 
 void make_file(const char* path, std::string_view content, mode_t mode) {
     const int fd = make_open(path, content);
-    if (fchmod(fd, mode) != 0) fail(std::string("fchmod of ") + path);
+    if (fchmod(fd, mode) != 0) fail_at("fchmod of", path);
     close(fd);
 }
 
 void make_dir(const char* path, mode_t mode) {
     if (mkdir(path, 0700) != 0 || chmod(path, mode) != 0) {
-        fail(std::string("making directory ") + path + ": " + errno_name(errno));
+        fail_at("making directory", path);
     }
 }
 
 void make_symlink(const char* target, const char* path) {
     if (symlink(target, path) != 0) {
-        fail(std::string("making symlink ") + path + ": " + errno_name(errno));
+        fail_at("making symlink", path);
     }
 }
 
@@ -39,11 +51,8 @@ void make_dir_of(const char* path, uid_t uid, gid_t gid, mode_t mode) {
     CHECK_OK(chmod(path, mode));
 }
 
-void make_file_of(const char* path,
-                  uid_t uid,
-                  gid_t gid,
-                  mode_t mode,
-                  std::string_view content) {
+void make_file_of(
+    const char* path, uid_t uid, gid_t gid, mode_t mode, std::string_view content) {
     make_file(path, content, 0600);
     CHECK_OK(chown(path, uid, gid));
     CHECK_OK(chmod(path, mode));
@@ -51,7 +60,7 @@ void make_file_of(const char* path,
 
 int open_file(const char* path, int flags) {
     const int fd = open(path, flags | O_CLOEXEC);
-    if (fd < 0) fail(std::string("opening ") + path + ": " + errno_name(errno));
+    if (fd < 0) fail_at("opening", path);
     return fd;
 }
 
@@ -59,8 +68,8 @@ std::string content_of(int fd) {
     std::string content;
     std::string chunk(1 << 16, '\0');
     for (;;) {
-        const ssize_t size = CHECK_OK(
-            pread(fd, chunk.data(), chunk.size(), static_cast<off_t>(content.size())));
+        const ssize_t size =
+            CHECK_OK(pread(fd, chunk.data(), chunk.size(), static_cast<off_t>(content.size())));
         if (size == 0) return content;
         content.append(chunk, 0, static_cast<std::size_t>(size));
     }
@@ -108,19 +117,19 @@ std::string pattern(std::size_t size, unsigned seed) {
 bool exists(const char* path) {
     struct stat st = {};
     if (lstat(path, &st) == 0) return true;
-    if (errno != ENOENT) fail(std::string("lstat of ") + path + ": " + errno_name(errno));
+    if (errno != ENOENT) fail_at("lstat of", path);
     return false;
 }
 
 struct stat stat_of(const char* path) {
     struct stat st = {};
-    if (stat(path, &st) != 0) fail(std::string("stat of ") + path + ": " + errno_name(errno));
+    if (stat(path, &st) != 0) fail_at("stat of", path);
     return st;
 }
 
 struct stat lstat_of(const char* path) {
     struct stat st = {};
-    if (lstat(path, &st) != 0) fail(std::string("lstat of ") + path + ": " + errno_name(errno));
+    if (lstat(path, &st) != 0) fail_at("lstat of", path);
     return st;
 }
 
@@ -130,14 +139,27 @@ struct stat fstat_of(int fd) {
     return st;
 }
 
-unsigned mode_of(const char* path) { return lstat_of(path).st_mode & 07777; }
+unsigned mode_of(const char* path) {
+    return lstat_of(path).st_mode & 07777;
+}
 
-unsigned mode_of(int fd) { return fstat_of(fd).st_mode & 07777; }
+unsigned mode_of(int fd) {
+    return fstat_of(fd).st_mode & 07777;
+}
+
+const dirent* next_entry(DIR* stream) {
+    errno = 0;
+    const dirent* entry = readdir(stream);
+    if (entry == nullptr && errno != 0) {
+        fail("readdir: expected an entry or the end, came " + errno_name(errno));
+    }
+    return entry;
+}
 
 std::vector<std::string> names_in(const char* path) {
     DIR* stream = CHECK_OK(opendir(path));
     std::vector<std::string> names;
-    while (const dirent* entry = readdir(stream)) {
+    while (const dirent* entry = next_entry(stream)) {
         const std::string name = entry->d_name;
         if (name != "." && name != "..") names.push_back(name);
     }
@@ -146,7 +168,17 @@ std::vector<std::string> names_in(const char* path) {
     return names;
 }
 
-void let_clock_tick() { usleep(20'000); }
+void let_clock_tick() {
+    // The clock that counts is the file system's own, which may be another machine's.
+    constexpr const char* probe = "clock_probe";
+    make_file(probe);
+    const timespec before = stat_of(probe).st_ctim;
+    do {
+        poll(nullptr, 0, 1);
+        CHECK_OK(utimensat(AT_FDCWD, probe, nullptr, 0));
+    } while (!(before < stat_of(probe).st_ctim));
+    CHECK_OK(unlink(probe));
+}
 
 bool operator==(const timespec& a, const timespec& b) {
     return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;

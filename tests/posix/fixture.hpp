@@ -1,15 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 /// What cases build their scene from and look at it with. Each function ends the case where
 /// it does not succeed, so a broken scene is never taken for a result.
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <ctime>
+#include <dirent.h>
+#include <fcntl.h>
 #include <string>
 #include <string_view>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <vector>
 
 namespace posix {
@@ -43,10 +44,13 @@ struct stat fstat_of(int fd);
 /// The twelve permission bits; of the link itself, if it is one.
 unsigned mode_of(const char* path);
 unsigned mode_of(int fd);
+/// The next entry, or null at the end; an error ends the case.
+const dirent* next_entry(DIR* stream);
 /// Sorted, without '.' and '..'.
 std::vector<std::string> names_in(const char* path);
 
-/// Long enough for any file system's clock to tick (the kernel's coarse clock: 10 ms).
+/// Waits until the file system gives out a later time than it did so far. For a moment there
+/// is one more entry in the current directory, so its own times change.
 void let_clock_tick();
 bool operator==(const timespec& a, const timespec& b);
 bool operator<(const timespec& a, const timespec& b);
@@ -55,7 +59,9 @@ inline constexpr timespec long_ago = {1'000'000'000, 123'456'789};
 void make_old(const char* path);
 
 /// An address that no process has mapped.
-inline char* bad_address() { return reinterpret_cast<char*>(-4096L); }
+inline char* bad_address() {
+    return reinterpret_cast<char*>(-4096L);
+}
 
 /// A descriptor number that is not open.
 inline constexpr int bad_descriptor = 1'000'000;

@@ -1,16 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // flock(2).
 
-#include <sys/file.h>
-#include <sys/time.h>
+#include "cases.hpp"
 
 #include <csignal>
-
-#include "cases.hpp"
+#include <sys/file.h>
+#include <sys/time.h>
 
 namespace posix {
 namespace {
 
-int try_lock(int fd, int operation) { return flock(fd, operation | LOCK_NB); }
+int try_lock(int fd, int operation) {
+    return flock(fd, operation | LOCK_NB);
+}
 
 void add_conflicts(Suite& suite) {
     suite.add("flock.exclusive_excludes_both_kinds", [] {
@@ -39,9 +42,8 @@ void add_conflicts(Suite& suite) {
         CHECK_OK(try_lock(one, LOCK_UN));
         CHECK_OK(try_lock(two, LOCK_EX));
     });
-    suite.add("flock.unlock_of_what_is_free_works", [] {
-        CHECK_OK(flock(make_open("f"), LOCK_UN));
-    });
+    suite.add("flock.unlock_of_what_is_free_works",
+              [] { CHECK_OK(flock(make_open("f"), LOCK_UN)); });
     suite.add("flock.can_be_upgraded_and_downgraded", [] {
         const int one = make_open("f");
         const int two = open_file("f", O_RDWR);
@@ -58,6 +60,9 @@ void add_conflicts(Suite& suite) {
         CHECK_OK(try_lock(two, LOCK_SH));
         CHECK_FAILS(EWOULDBLOCK, try_lock(one, LOCK_EX));
     });
+}
+
+void add_reach(Suite& suite) {
     suite.add("flock.works_with_any_open_mode", [] {
         make_file("f");
         CHECK_OK(try_lock(open_file("f", O_RDONLY), LOCK_EX));
@@ -147,6 +152,7 @@ void add_waiting(Suite& suite) {
         CHECK_OK(try_lock(one, LOCK_EX));
         const Gate locked;
         const Child waiter([&] {
+            CHECK_OK(close(one));  // or the child would hold the lock as well
             CHECK_OK(flock(open_file("f", O_RDWR), LOCK_SH));
             locked.pass();
         });
@@ -158,21 +164,30 @@ void add_waiting(Suite& suite) {
     suite.add("flock.wait_is_interrupted_by_a_signal", [] {
         const int one = make_open("f");
         CHECK_OK(try_lock(one, LOCK_EX));
-        const Child waiter([] {
+        const Gate failed;
+        const Child waiter([&] {
+            CHECK_OK(close(one));
             struct sigaction action = {};
             action.sa_handler = [](int) {};
             CHECK_OK(sigaction(SIGALRM, &action, nullptr));
             const itimerval soon = {{}, {0, 200'000}};
             CHECK_OK(setitimer(ITIMER_REAL, &soon, nullptr));
             CHECK_FAILS(EINTR, flock(open_file("f", O_RDWR), LOCK_EX));
+            failed.pass();
         });
+        CHECK(failed.passed_within(release_ms));
         waiter.finish();
     });
     suite.add("flock.waiter_does_not_hold_up_other_files", [] {
         const int one = make_open("f");
         CHECK_OK(try_lock(one, LOCK_EX));
-        const Child waiter([] { CHECK_OK(flock(open_file("f", O_RDWR), LOCK_EX)); });
-        usleep(blocking_ms * 1000);
+        const Gate locked;
+        const Child waiter([&] {
+            CHECK_OK(close(one));
+            CHECK_OK(flock(open_file("f", O_RDWR), LOCK_EX));
+            locked.pass();
+        });
+        CHECK(!locked.passed_within(blocking_ms));
         make_file("g", "abc");
         CHECK_SAME("abc", content_of("g"));
         CHECK_OK(try_lock(open_file("g", O_RDWR), LOCK_EX));
@@ -200,15 +215,15 @@ void add_errors(Suite& suite) {
         CHECK_FAILS(EINVAL, flock(fd, 0));
         CHECK_FAILS(EINVAL, flock(fd, LOCK_SH | LOCK_EX));
     });
-    suite.add("flock.of_closed_descriptor_gives_EBADF", [] {
-        CHECK_FAILS(EBADF, flock(bad_descriptor, LOCK_SH));
-    });
+    suite.add("flock.of_closed_descriptor_gives_EBADF",
+              [] { CHECK_FAILS(EBADF, flock(bad_descriptor, LOCK_SH)); });
 }
 
 }  // namespace
 
 void add_flock_cases(Suite& suite) {
     add_conflicts(suite);
+    add_reach(suite);
     add_lifetime(suite);
     add_waiting(suite);
     add_errors(suite);

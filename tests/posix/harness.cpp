@@ -1,10 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "harness.hpp"
 
+#include "check.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <linux/fs.h>
 #include <poll.h>
+#include <string_view>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -12,15 +21,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <csignal>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <string_view>
-
-#include "check.hpp"
 
 namespace posix {
 namespace {
@@ -32,8 +32,8 @@ struct CaseResult {
     std::string detail;
 };
 
-/// Removes `name` below `parent` and everything in it, a directory or not. Errors are left to the caller's
-/// last attempt: a directory that stays is a finding about the file system.
+/// Removes `name` below `parent` and everything in it, a directory or not. Errors are left to
+/// the caller's last attempt: a directory that stays is a finding about the file system.
 void remove_tree(int parent, const char* name) {
     const int dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (dir < 0) {
@@ -80,7 +80,7 @@ void clear_inode_flags(int parent, const char* name) {
 int remove_case_directory(const std::string& path) {
     int error = 0;
     for (int attempt = 0; attempt < 5; ++attempt) {
-        if (attempt > 0) usleep(100'000);
+        if (attempt > 0) poll(nullptr, 0, 100);  // nothing tells when it is over
         if (attempt == 3) clear_inode_flags(AT_FDCWD, path.c_str());
         remove_tree(AT_FDCWD, path.c_str());
         if (access(path.c_str(), F_OK) != 0 && errno == ENOENT) return 0;
@@ -99,11 +99,17 @@ int remove_case_directory(const std::string& path) {
     if (null >= 0) {
         dup2(null, STDIN_FILENO);
         dup2(null, STDOUT_FILENO);
+        // A process that cannot be killed must not keep the runner's pipes open.
+        dup2(null, STDERR_FILENO);
     }
     set_report_descriptor(report_fd);
     umask(022);
-    if (chdir(directory.c_str()) != 0) fail("chdir into the case's directory: " + errno_name(errno));
-    test.body();
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    if (chdir(directory.c_str()) != 0)
+        fail("chdir into the case's directory: " + errno_name(errno));
+    test.body->run();
     _exit(exit_passed);
 }
 
@@ -117,13 +123,18 @@ bool wait_for(pid_t pid, int limit_ms, int* status) {
     return ready == 1 && waitpid(pid, status, 0) == pid;
 }
 
-/// Ends what a case has left running. The runner is the reaper of all its descendants.
+/// Ends what a case has left running. The runner is the reaper of all its descendants, and
+/// waits only for those of this case: one that hangs must not slow down the next cases.
 void end_group(pid_t group) {
     kill(-group, SIGKILL);
-    for (int round = 0; round < 200; ++round) {
-        const pid_t reaped = waitpid(-1, nullptr, WNOHANG);
+    sigset_t child_ended;
+    sigemptyset(&child_ended);
+    sigaddset(&child_ended, SIGCHLD);  // blocked by run()
+    constexpr timespec limit = {2, 0};
+    for (;;) {
+        const pid_t reaped = waitpid(-group, nullptr, WNOHANG);
         if (reaped < 0) return;
-        if (reaped == 0) usleep(10'000);
+        if (reaped == 0 && sigtimedwait(&child_ended, nullptr, &limit) < 0) return;
     }
 }
 
@@ -138,8 +149,9 @@ CaseResult from_report(int report_fd, int status) {
     }
     if (WIFSIGNALED(status)) {
         const char* name = sigabbrev_np(WTERMSIG(status));
-        return {Verdict::fail, std::string("expected a normal end, came SIG") +
-                                   (name != nullptr ? name : "?")};
+        return {
+            Verdict::fail,
+            std::string("expected a normal end, came SIG") + (name != nullptr ? name : "?")};
     }
     if (WEXITSTATUS(status) == exit_passed) return {Verdict::pass, ""};
     return {Verdict::fail, "expected exit code 0, came " + std::to_string(WEXITSTATUS(status))};
@@ -163,8 +175,9 @@ CaseResult run_case(const Case& test, const std::string& directory, int limit_s)
     } else {
         kill(-pid, SIGKILL);
         const bool killed = wait_for(pid, 2000, &status);
-        result = {Verdict::fail, std::string("expected an end in time, came a hang") +
-                                     (killed ? "" : " that SIGKILL does not end")};
+        result = {Verdict::fail,
+                  std::string("expected an end in time, came a hang") +
+                      (killed ? "" : " that SIGKILL does not end")};
     }
     end_group(pid);
     close(report[0]);
@@ -194,23 +207,28 @@ void print(const Case& test, const CaseResult& result) {
 
 }  // namespace
 
-void Suite::add(const char* name, void (*body)()) { cases_.push_back({name, body}); }
-
-void Suite::add_row(std::string name, std::function<void()> body) {
-    cases_.push_back({std::move(name), std::move(body)});
+void Suite::add(const char* name, void (*body)()) {
+    add_row(name, body);
 }
 
 void Suite::add_long(const char* name, int limit_factor, void (*body)()) {
-    cases_.push_back({name, body, limit_factor});
+    add_row(name, body);
+    cases_.back().limit_factor = limit_factor;
 }
 
 int run(const Suite& suite, const RunOptions& options) {
     prctl(PR_SET_CHILD_SUBREAPER, 1);
+    sigset_t child_ended;
+    sigemptyset(&child_ended);
+    sigaddset(&child_ended, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &child_ended, nullptr);
     const std::string base =
         options.directory + "/posix_conformance." + std::to_string(getpid());
     if (mkdir(base.c_str(), 0755) != 0 || chmod(base.c_str(), 0755) != 0) {
-        std::fprintf(stderr, "posix_conformance: cannot make a directory in %s: %s\n",
-                     options.directory.c_str(), std::strerror(errno));
+        std::fprintf(stderr,
+                     "posix_conformance: cannot make a directory in %s: %s\n",
+                     options.directory.c_str(),
+                     std::strerror(errno));
         return 2;
     }
     int counts[3] = {};

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // ioctl(2) on files: what is refused, and the inode flags that make a file immutable.
+
+#include "cases.hpp"
 
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <termios.h>
-
-#include "cases.hpp"
 
 namespace posix {
 namespace {
@@ -43,9 +45,8 @@ void add_refusals(Suite& suite) {
         termios terminal = {};
         CHECK_FAILS(ENOTTY, ioctl(open_file(".", O_RDONLY), TCGETS, &terminal));
     });
-    suite.add("ioctl.unknown_request_gives_ENOTTY", [] {
-        CHECK_FAILS(ENOTTY, ioctl(make_open("f"), _IO('~', 0x77), 0));
-    });
+    suite.add("ioctl.unknown_request_gives_ENOTTY",
+              [] { CHECK_FAILS(ENOTTY, ioctl(make_open("f"), _IO('~', 0x77), 0)); });
     suite.add("ioctl.on_closed_descriptor_gives_EBADF", [] {
         int count = 0;
         CHECK_FAILS(EBADF, ioctl(bad_descriptor, FIONREAD, &count));
@@ -68,9 +69,8 @@ void add_refusals(Suite& suite) {
         make_file("f");
         const int fd = open_file("f", O_RDONLY);
         const int flags = flags_of(fd) | FS_NODUMP_FL;
-        as(alice, [=] {
-            CHECK_FAILS(either(EPERM, EACCES), ioctl(fd, FS_IOC_SETFLAGS, &flags));
-        });
+        as(alice,
+           [=] { CHECK_FAILS(either(EPERM, EACCES), ioctl(fd, FS_IOC_SETFLAGS, &flags)); });
     });
     suite.add("ioctl.making_immutable_by_the_owner_gives_EPERM", [] {
         make_file_of("f", alice_id, alice_id, 0600);

@@ -1,13 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Far offsets, the largest file, and RLIMIT_FSIZE.
 
+#include "cases.hpp"
+
+#include <climits>
+
+#include <csignal>
 #include <linux/falloc.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-
-#include <climits>
-#include <csignal>
-
-#include "cases.hpp"
 
 namespace posix {
 namespace {
@@ -72,9 +74,8 @@ void add_far_calls(Suite& suite) {
     suite.add("large.punch_hole_beyond_4_GiB", [] {
         const int fd = make_open("f");
         write_at(fd, 5 * GiB, std::string(8192, 'x'));
-        CHECK_NEEDS(
-            either(EOPNOTSUPP, ENOSYS),
-            fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 5 * GiB, 4096));
+        CHECK_NEEDS(either(EOPNOTSUPP, ENOSYS),
+                    fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 5 * GiB, 4096));
         CHECK_SAME(std::string(4096, '\0') + std::string(4096, 'x'),
                    read_at(fd, 5 * GiB, 8192));
     });

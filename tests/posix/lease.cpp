@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Leases: fcntl(2) with F_SETLEASE. A file system may lack them.
 
-#include <csignal>
-
 #include "cases.hpp"
+
+#include <csignal>
 
 namespace posix {
 namespace {
@@ -28,9 +30,8 @@ void add_lease_cases(Suite& suite) {
         take(fd, F_WRLCK);
         CHECK_SAME(F_WRLCK, fcntl(fd, F_GETLEASE));
     });
-    suite.add("lease.of_unknown_type_gives_EINVAL", [] {
-        CHECK_FAILS(EINVAL, fcntl(make_open("f"), F_SETLEASE, 99));
-    });
+    suite.add("lease.of_unknown_type_gives_EINVAL",
+              [] { CHECK_FAILS(EINVAL, fcntl(make_open("f"), F_SETLEASE, 99)); });
     suite.add("lease.write_lease_of_file_opened_twice_gives_EAGAIN", [] {
         const int fd = make_open("f");
         take(fd, F_WRLCK);
@@ -47,9 +48,8 @@ void add_lease_cases(Suite& suite) {
     suite.add("lease.of_a_file_of_others_gives_EACCES", [] {
         make_file("f", "", 0666);
         take(open_file("f", O_RDONLY), F_RDLCK);
-        as(alice, [] {
-            CHECK_FAILS(EACCES, fcntl(open_file("f", O_RDONLY), F_SETLEASE, F_RDLCK));
-        });
+        as(alice,
+           [] { CHECK_FAILS(EACCES, fcntl(open_file("f", O_RDONLY), F_SETLEASE, F_RDLCK)); });
     });
     suite.add("lease.open_by_another_raises_SIGIO_and_waits", [] {
         make_file("f");
@@ -74,9 +74,8 @@ void add_lease_cases(Suite& suite) {
         CHECK_OK(open("f", O_WRONLY));
         holder.finish();
     });
-    suite.add("lease.of_closed_descriptor_gives_EBADF", [] {
-        CHECK_FAILS(EBADF, fcntl(bad_descriptor, F_SETLEASE, F_RDLCK));
-    });
+    suite.add("lease.of_closed_descriptor_gives_EBADF",
+              [] { CHECK_FAILS(EBADF, fcntl(bad_descriptor, F_SETLEASE, F_RDLCK)); });
 }
 
 }  // namespace posix

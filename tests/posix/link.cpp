@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // link(2) and linkat(2).
 
-#include <sys/mman.h>
+#include "cases.hpp"
 
 #include <fstream>
-
-#include "cases.hpp"
+#include <sys/mman.h>
 
 namespace posix {
 namespace {
@@ -153,9 +154,8 @@ void add_linkat(Suite& suite) {
         CHECK_SAME(2, fstat_of(fd).st_nlink);
         CHECK_SAME("abc", content_of("g"));
     });
-    suite.add("linkat.empty_path_without_the_flag_gives_ENOENT", [] {
-        CHECK_FAILS(ENOENT, linkat(make_open("f"), "", AT_FDCWD, "g", 0));
-    });
+    suite.add("linkat.empty_path_without_the_flag_gives_ENOENT",
+              [] { CHECK_FAILS(ENOENT, linkat(make_open("f"), "", AT_FDCWD, "g", 0)); });
     suite.add("linkat.through_proc_links_the_descriptor", [] {
         const int fd = make_open("f", "abc");
         const std::string path = "/proc/self/fd/" + std::to_string(fd);

@@ -1,12 +1,12 @@
-#include <unistd.h>
+// SPDX-License-Identifier: Apache-2.0
+#include "cases.hpp"
 
 #include <cstdio>
 #include <cstdlib>
 #include <set>
 #include <string>
 #include <string_view>
-
-#include "cases.hpp"
+#include <unistd.h>
 
 namespace {
 

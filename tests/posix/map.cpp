@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // mmap(2) of files: coherence with read and write, protection, and the end of the file.
 
-#include <sys/mman.h>
+#include "cases.hpp"
 
 #include <csignal>
 #include <cstring>
-
-#include "cases.hpp"
+#include <sys/mman.h>
 
 namespace posix {
 namespace {
@@ -91,8 +92,7 @@ void add_private(Suite& suite) {
     });
     suite.add("mmap.private_of_read_only_descriptor_may_be_writable", [] {
         make_file("f", "abc");
-        char* map =
-            map_of(open_file("f", O_RDONLY), 3, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+        char* map = map_of(open_file("f", O_RDONLY), 3, PROT_READ | PROT_WRITE, MAP_PRIVATE);
         map[1] = 'X';
         CHECK_SAME("abc", content_of("f"));
     });
@@ -134,7 +134,9 @@ void add_syncs(Suite& suite) {
     });
 }
 
-void touch(const volatile char* address) { static_cast<void>(*address); }
+void touch(const volatile char* address) {
+    static_cast<void>(*address);
+}
 
 void add_end_of_file(Suite& suite) {
     suite.add("mmap.rest_of_the_last_page_is_zero", [] {

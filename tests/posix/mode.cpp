@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // chmod(2) and its relatives, and umask(2).
 
-#include <cstdio>
-
 #include "cases.hpp"
+
+#include <cstdio>
 
 namespace posix {
 namespace {
@@ -71,9 +73,8 @@ void add_descriptors(Suite& suite) {
         CHECK_OK(fchmod(fd, 0611));
         CHECK_MODE(0611u, mode_of(fd));
     });
-    suite.add("fchmod.of_closed_descriptor_gives_EBADF", [] {
-        CHECK_FAILS(EBADF, fchmod(bad_descriptor, 0600));
-    });
+    suite.add("fchmod.of_closed_descriptor_gives_EBADF",
+              [] { CHECK_FAILS(EBADF, fchmod(bad_descriptor, 0600)); });
     suite.add("fchmodat.of_symlink_itself_gives_EOPNOTSUPP", [] {
         make_file("f", "", 0644);
         make_symlink("f", "s");

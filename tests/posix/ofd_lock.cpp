@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Record locks of open file descriptions: fcntl(2) with F_OFD_SETLK and its relatives.
 
 #include "cases.hpp"
@@ -132,6 +134,7 @@ void add_others(Suite& suite) {
         CHECK_OK(try_lock(one, F_WRLCK, 0, 10));
         const Gate locked;
         const Child waiter([&] {
+            CHECK_OK(close(one));  // or the child would hold the lock as well
             const struct flock lock = region(F_WRLCK, 0, 10);
             CHECK_OK(fcntl(open_file("f", O_RDWR), F_OFD_SETLKW, &lock));
             locked.pass();

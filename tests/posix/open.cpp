@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // open(2): creating, truncating, what the flags demand, and who may.
+
+#include "cases.hpp"
 
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
-
-#include "cases.hpp"
 
 namespace posix {
 namespace {

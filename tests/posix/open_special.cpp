@@ -1,14 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // O_TMPFILE, O_PATH and file handles: descriptors that come about in other ways.
 
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/file.h>
-#include <sys/uio.h>
-#include <sys/xattr.h>
+#include "cases.hpp"
 
 #include <dirent.h>
-
-#include "cases.hpp"
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <sys/xattr.h>
 
 namespace posix {
 namespace {
@@ -18,7 +19,9 @@ int open_unnamed(const char* directory, int flags = O_RDWR, mode_t mode = 0600) 
                        open(directory, O_TMPFILE | flags, mode));
 }
 
-std::string proc_path(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
+std::string proc_path(int fd) {
+    return "/proc/self/fd/" + std::to_string(fd);
+}
 
 void add_unnamed(Suite& suite) {
     suite.add("tmpfile.is_in_no_directory", [] {
@@ -153,9 +156,7 @@ void add_path_uses(Suite& suite) {
         in_child([] {
             const int fd = open_file("f", O_PATH);
             CHECK_FAILS(ENOTDIR, openat(fd, "g", O_RDONLY));
-            as(alice, [fd] {
-                CHECK_FAILS(EACCES, open(proc_path(fd).c_str(), O_WRONLY));
-            });
+            as(alice, [fd] { CHECK_FAILS(EACCES, open(proc_path(fd).c_str(), O_WRONLY)); });
         });
     });
     suite.add("opath.directory_can_be_changed_into", [] {
@@ -220,14 +221,16 @@ void add_handles(Suite& suite) {
         Handle handle("f");
         const unsigned size = handle.get()->handle_bytes;
         handle.get()->handle_bytes = 0;
-        CHECK_FAILS(EOVERFLOW, name_to_handle_at(AT_FDCWD, "f", handle.get(), &handle.mount, 0));
+        CHECK_FAILS(EOVERFLOW,
+                    name_to_handle_at(AT_FDCWD, "f", handle.get(), &handle.mount, 0));
         CHECK_SAME(size, handle.get()->handle_bytes);
     });
     suite.add("handle.without_CAP_DAC_READ_SEARCH_gives_EPERM", [] {
         make_file("f", "x");
         Handle handle("f");
         const int mount = open_file(".", O_RDONLY);
-        as(alice, [&] { CHECK_FAILS(EPERM, open_by_handle_at(mount, handle.get(), O_RDONLY)); });
+        as(alice,
+           [&] { CHECK_FAILS(EPERM, open_by_handle_at(mount, handle.get(), O_RDONLY)); });
     });
 }
 

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // openat2(2): the RESOLVE_ flags, and how strictly it takes its arguments.
+
+#include "cases.hpp"
 
 #include <linux/openat2.h>
 #include <sys/syscall.h>
-
-#include "cases.hpp"
 
 namespace posix {
 namespace {
@@ -45,9 +47,8 @@ void add_beneath(Suite& suite) {
         CHECK_FAILS(EXDEV, resolve(dir, "up", RESOLVE_BENEATH));
         CHECK_FAILS(EXDEV, resolve(dir, "root", RESOLVE_BENEATH));
     });
-    suite.add("openat2.beneath_absolute_path_gives_EXDEV", [] {
-        CHECK_FAILS(EXDEV, resolve(make_scene(), "/f", RESOLVE_BENEATH));
-    });
+    suite.add("openat2.beneath_absolute_path_gives_EXDEV",
+              [] { CHECK_FAILS(EXDEV, resolve(make_scene(), "/f", RESOLVE_BENEATH)); });
     suite.add("openat2.in_root_takes_the_directory_for_the_root", [] {
         const int dir = make_scene();
         const auto open_in_root = [dir](const char* path) {
@@ -57,9 +58,8 @@ void add_beneath(Suite& suite) {
         CHECK_SAME("inside", open_in_root("../../f"));
         CHECK_SAME("inside", open_in_root("root"));
     });
-    suite.add("openat2.in_root_symlink_out_is_missing", [] {
-        CHECK_FAILS(ENOENT, resolve(make_scene(), "up", RESOLVE_IN_ROOT));
-    });
+    suite.add("openat2.in_root_symlink_out_is_missing",
+              [] { CHECK_FAILS(ENOENT, resolve(make_scene(), "up", RESOLVE_IN_ROOT)); });
     suite.add("openat2.no_symlinks_gives_ELOOP", [] {
         const int dir = make_scene();
         CHECK_OK(resolve(dir, "f", RESOLVE_NO_SYMLINKS));
@@ -91,8 +91,9 @@ void add_arguments(Suite& suite) {
     });
     suite.add("openat2.mode_without_create_gives_EINVAL", [] {
         make_file("f");
-        CHECK_FAILS(EINVAL,
-                    open_how_of(AT_FDCWD, "f", {.flags = O_RDONLY, .mode = 0640, .resolve = 0}));
+        CHECK_FAILS(
+            EINVAL,
+            open_how_of(AT_FDCWD, "f", {.flags = O_RDONLY, .mode = 0640, .resolve = 0}));
     });
     suite.add("openat2.unknown_flag_gives_EINVAL", [] {
         make_file("f");

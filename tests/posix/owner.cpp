@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // chown(2) and its relatives: who may give what to whom.
 
 #include "cases.hpp"
@@ -53,6 +55,9 @@ void add_effects(Suite& suite) {
         CHECK_OK(lchown("s", alice_id, team_id));
         check_owner("s", alice_id, team_id);
     });
+}
+
+void add_further_effects(Suite& suite) {
     suite.add("fchown.works_on_a_read_only_descriptor", [] {
         make_file("f");
         CHECK_OK(fchown(open_file("f", O_RDONLY), alice_id, team_id));
@@ -101,9 +106,8 @@ void add_fchownat(Suite& suite) {
         make_file("f");
         CHECK_FAILS(EINVAL, fchownat(AT_FDCWD, "f", 0, 0, 0x4000'0000));
     });
-    suite.add("fchown.of_closed_descriptor_gives_EBADF", [] {
-        CHECK_FAILS(EBADF, fchown(bad_descriptor, 0, 0));
-    });
+    suite.add("fchown.of_closed_descriptor_gives_EBADF",
+              [] { CHECK_FAILS(EBADF, fchown(bad_descriptor, 0, 0)); });
 }
 
 void add_permission(Suite& suite) {
@@ -165,6 +169,7 @@ void add_permission(Suite& suite) {
 
 void add_owner_cases(Suite& suite) {
     add_effects(suite);
+    add_further_effects(suite);
     add_fchownat(suite);
     add_permission(suite);
 }

@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // What every call that takes a path has in common: how the path is resolved, and how that
 // fails. Each rule is tried with each call of path_calls.cpp.
 
-#include <linux/limits.h>
-
-#include <algorithm>
-#include <string_view>
-
 #include "cases.hpp"
 #include "path_calls.hpp"
+
+#include <algorithm>
+#include <linux/limits.h>
+#include <string_view>
 
 namespace posix {
 namespace {
@@ -16,8 +17,15 @@ using Scene = void (*)();
 
 /// Calls that stand for the others where the kernel's path walk alone decides.
 bool is_typical(const PathCall& row) {
-    constexpr std::string_view typical[] = {"open", "stat", "mkdir", "unlink", "rename_from",
-                                            "rename_to", "symlink", "readlink", "setxattr",
+    constexpr std::string_view typical[] = {"open",
+                                            "stat",
+                                            "mkdir",
+                                            "unlink",
+                                            "rename_from",
+                                            "rename_to",
+                                            "symlink",
+                                            "readlink",
+                                            "setxattr",
                                             "truncate"};
     return std::ranges::find(typical, row.name) != std::end(typical);
 }
@@ -55,9 +63,8 @@ void missing_names(Suite& suite) {
 }
 
 void wrong_components(Suite& suite) {
-    add_for_each_call(suite, "through_file_gives_ENOTDIR", ENOTDIR, "file/x", [] {
-        make_file("file");
-    });
+    add_for_each_call(
+        suite, "through_file_gives_ENOTDIR", ENOTDIR, "file/x", [] { make_file("file"); });
     add_for_each_call(
         suite,
         "through_symlink_to_file_gives_ENOTDIR",
@@ -78,12 +85,13 @@ void long_names(Suite& suite) {
     const std::string too_long(256, 'n');
     add_for_each_call(
         suite, "of_256_byte_name_gives_ENAMETOOLONG", ENAMETOOLONG, too_long, [] {});
-    add_for_each_call(suite,
-                      "through_256_byte_name_gives_ENAMETOOLONG",
-                      ENAMETOOLONG,
-                      too_long + "/x",
-                      [] {},
-                      true);
+    add_for_each_call(
+        suite,
+        "through_256_byte_name_gives_ENAMETOOLONG",
+        ENAMETOOLONG,
+        too_long + "/x",
+        [] {},
+        true);
 }
 
 /// The kernel refuses these before any file system is asked, in one place for all calls: a

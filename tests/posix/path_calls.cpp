@@ -1,5 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "path_calls.hpp"
 
+#include <cstdio>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -7,8 +9,6 @@
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-
-#include <cstdio>
 
 namespace posix {
 namespace {
@@ -41,7 +41,9 @@ constexpr PathCall all_path_calls[] = {
     {"chmod", [](const char* p) -> long { return chmod(p, 0600); }, must},
     {"chown", [](const char* p) -> long { return chown(p, 0, 0); }, must},
     {"lchown", [](const char* p) -> long { return lchown(p, 0, 0); }, must},
-    {"utimensat", [](const char* p) -> long { return utimensat(AT_FDCWD, p, nullptr, 0); }, must},
+    {"utimensat",
+     [](const char* p) -> long { return utimensat(AT_FDCWD, p, nullptr, 0); },
+     must},
     {"truncate", [](const char* p) -> long { return truncate(p, 0); }, must},
     {"mkdir", [](const char* p) -> long { return mkdir(p, 0700); }, may},
     {"rmdir", [](const char* p) -> long { return rmdir(p); }, must},
@@ -81,7 +83,8 @@ constexpr AtCall all_at_calls[] = {
      [](int d, const char* p) -> long { return openat(d, p, O_RDWR | O_CREAT | O_EXCL, 0600); },
      true},
     {"openat2", [](int d, const char* p) -> long { return open_with_how(d, p); }, false},
-    {"fstatat", [](int d, const char* p) -> long { return fstatat(d, p, &ignored_stat, 0); },
+    {"fstatat",
+     [](int d, const char* p) -> long { return fstatat(d, p, &ignored_stat, 0); },
      false},
     {"statx",
      [](int d, const char* p) -> long {
@@ -111,13 +114,19 @@ constexpr AtCall all_at_calls[] = {
     {"renameat_to",
      [](int d, const char* p) -> long { return renameat(AT_FDCWD, "ours", d, p); },
      true},
-    {"symlinkat", [](int d, const char* p) -> long { return symlinkat("anywhere", d, p); }, true},
+    {"symlinkat",
+     [](int d, const char* p) -> long { return symlinkat("anywhere", d, p); },
+     true},
 };
 
 }  // namespace
 
-std::span<const PathCall> path_calls() { return all_path_calls; }
+std::span<const PathCall> path_calls() {
+    return all_path_calls;
+}
 
-std::span<const AtCall> at_calls() { return all_at_calls; }
+std::span<const AtCall> at_calls() {
+    return all_at_calls;
+}
 
 }  // namespace posix

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #pragma once
 
 /// Every system call that takes a path, in one shape, so that what holds for all of them

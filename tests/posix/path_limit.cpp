@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // The spelling of paths: limits of names and paths, '.', '..', slashes, chains of links.
 
-#include <linux/limits.h>
-
 #include "cases.hpp"
+
+#include <linux/limits.h>
 
 namespace posix {
 namespace {

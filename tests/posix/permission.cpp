@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Who may do what: the matrix of classes and rights, by really becoming other users.
 
-#include <span>
-
 #include "cases.hpp"
+
+#include <span>
 
 namespace posix {
 namespace {
@@ -49,13 +51,17 @@ constexpr Right rights[] = {
     {"write", 2, false, [](int e) { expect(e, open("x", O_WRONLY), "open for writing"); }},
     {"truncate", 2, false, [](int e) { expect(e, truncate("x", 0), "truncate"); }},
     {"list", 4, true, [](int e) { expect(e, open("x", O_RDONLY | O_DIRECTORY), "open"); }},
-    {"search", 1, true,
+    {"search",
+     1,
+     true,
      [](int e) {
          struct stat st = {};
          expect(e, stat("x/inside", &st), "stat of an entry");
      }},
     {"enter", 1, true, [](int e) { expect(e, chdir("x"), "chdir"); }},
-    {"create", 3, true,
+    {"create",
+     3,
+     true,
      [](int e) { expect(e, open("x/new", O_CREAT | O_WRONLY, 0600), "creation"); }},
     {"make_directory", 3, true, [](int e) { expect(e, mkdir("x/new", 0700), "mkdir"); }},
     {"delete", 3, true, [](int e) { expect(e, unlink("x/inside"), "unlink"); }},

@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Record locks of processes: fcntl(2) with F_SETLK, F_SETLKW, F_GETLK.
 
-#include <sys/time.h>
+#include "cases.hpp"
 
 #include <csignal>
-
-#include "cases.hpp"
+#include <sys/time.h>
 
 namespace posix {
 namespace {
@@ -79,6 +80,9 @@ void add_conflicts(Suite& suite) {
             CHECK_FAILS(taken, try_lock(other, F_WRLCK, 19, 1));
         });
     });
+}
+
+void add_starts_and_ends(Suite& suite) {
     suite.add("lock.length_0_reaches_to_infinity", [] {
         const int fd = make_open("f");
         CHECK_OK(try_lock(fd, F_WRLCK, 100, 0));
@@ -176,9 +180,8 @@ void add_ranges(Suite& suite) {
         CHECK_SAME(2, seen_by_other(F_WRLCK, 10, 10).l_len);
         CHECK_SAME(82, seen_by_other(F_WRLCK, 15, 70).l_start);
     });
-    suite.add("lock.unlocking_what_is_free_works", [] {
-        CHECK_OK(try_lock(make_open("f"), F_UNLCK, 5, 10));
-    });
+    suite.add("lock.unlocking_what_is_free_works",
+              [] { CHECK_OK(try_lock(make_open("f"), F_UNLCK, 5, 10)); });
     suite.add("lock.a_thousand_ranges_are_kept_apart", [] {
         const int fd = make_open("f");
         for (off_t start = 0; start < 2000; start += 2) {
@@ -326,12 +329,18 @@ void add_waiting(Suite& suite) {
         CHECK(failed.passed_within(release_ms));
         waiter.finish();
     });
+}
+
+void add_many_waiters(Suite& suite) {
     suite.add("lock.waiter_does_not_hold_up_other_files", [] {
         const int fd = make_open("f");
         CHECK_OK(try_lock(fd, F_WRLCK, 0, 10));
-        const Child waiter(
-            [] { CHECK_OK(wait_lock(open_file("f", O_RDWR), F_WRLCK, 0, 10)); });
-        usleep(blocking_ms * 1000);
+        const Gate locked;
+        const Child waiter([&] {
+            CHECK_OK(wait_lock(open_file("f", O_RDWR), F_WRLCK, 0, 10));
+            locked.pass();
+        });
+        CHECK(!locked.passed_within(blocking_ms));
         make_file("g", "abc");
         CHECK_SAME("abc", content_of("g"));
         CHECK_OK(try_lock(open_file("g", O_RDWR), F_WRLCK, 0, 10));
@@ -348,9 +357,10 @@ void add_waiting(Suite& suite) {
             CHECK_OK(try_lock(twin, F_WRLCK, 1, 1));
             held.pass();
             CHECK_OK(wait_lock(twin, F_WRLCK, 0, 1));
+            held.pass();
         });
         held.wait();
-        usleep(blocking_ms * 1000);
+        CHECK(!held.passed_within(blocking_ms));
         CHECK_FAILS(EDEADLK, wait_lock(fd, F_WRLCK, 1, 1));
         CHECK_OK(try_lock(fd, F_UNLCK, 0, 0));
         other.finish();
@@ -414,10 +424,12 @@ void add_errors(Suite& suite) {
 
 void add_posix_lock_cases(Suite& suite) {
     add_conflicts(suite);
+    add_starts_and_ends(suite);
     add_ranges(suite);
     add_queries(suite);
     add_lifetime(suite);
     add_waiting(suite);
+    add_many_waiters(suite);
     add_errors(suite);
 }
 

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // read, write, pread, pwrite: contents, offsets, errors.
 
-#include <fcntl.h>
-
 #include "cases.hpp"
+
+#include <fcntl.h>
 
 namespace posix {
 namespace {
@@ -33,9 +35,8 @@ void add_reading(Suite& suite) {
         char byte = 0;
         CHECK_RETURNS(0, read(fd, &byte, 0));
     });
-    suite.add("read.into_bad_address_gives_EFAULT", [] {
-        CHECK_FAILS(EFAULT, read(make_open("f", "abc"), bad_address(), 3));
-    });
+    suite.add("read.into_bad_address_gives_EFAULT",
+              [] { CHECK_FAILS(EFAULT, read(make_open("f", "abc"), bad_address(), 3)); });
     suite.add("read.of_empty_file_gives_0", [] {
         char byte = 0;
         CHECK_RETURNS(0, read(make_open("f"), &byte, 1));
@@ -109,12 +110,10 @@ void add_writing(Suite& suite) {
         CHECK_RETURNS(2, pwrite(fd, "XY", 2, 4));
         CHECK_RETURNS(0, lseek(fd, 0, SEEK_CUR));
     });
-    suite.add("pwrite.at_negative_offset_gives_EINVAL", [] {
-        CHECK_FAILS(EINVAL, pwrite(make_open("f"), "x", 1, -1));
-    });
-    suite.add("pwrite.to_pipe_gives_ESPIPE", [] {
-        CHECK_FAILS(ESPIPE, pwrite(make_pipe().write_end, "x", 1, 0));
-    });
+    suite.add("pwrite.at_negative_offset_gives_EINVAL",
+              [] { CHECK_FAILS(EINVAL, pwrite(make_open("f"), "x", 1, -1)); });
+    suite.add("pwrite.to_pipe_gives_ESPIPE",
+              [] { CHECK_FAILS(ESPIPE, pwrite(make_pipe().write_end, "x", 1, 0)); });
     suite.add("write.is_seen_by_another_descriptor_at_once", [] {
         const int one = make_open("f", "old");
         const int two = open_file("f", O_RDONLY);
@@ -216,31 +215,32 @@ void add_models(Suite& suite) {
 void add_advice(Suite& suite) {
     suite.add("fadvise.accepts_each_advice", [] {
         const int fd = make_open("f", pattern(10'000));
-        for (const int advice : {POSIX_FADV_NORMAL, POSIX_FADV_SEQUENTIAL, POSIX_FADV_RANDOM,
-                                 POSIX_FADV_NOREUSE, POSIX_FADV_WILLNEED, POSIX_FADV_DONTNEED}) {
+        for (const int advice : {POSIX_FADV_NORMAL,
+                                 POSIX_FADV_SEQUENTIAL,
+                                 POSIX_FADV_RANDOM,
+                                 POSIX_FADV_NOREUSE,
+                                 POSIX_FADV_WILLNEED,
+                                 POSIX_FADV_DONTNEED}) {
             CHECK_SAME(0, posix_fadvise(fd, 0, 0, advice));
         }
         CHECK(content_of(fd) == pattern(10'000));
     });
-    suite.add("fadvise.unknown_advice_gives_EINVAL", [] {
-        CHECK_SAME(EINVAL, posix_fadvise(make_open("f"), 0, 0, 99));
-    });
+    suite.add("fadvise.unknown_advice_gives_EINVAL",
+              [] { CHECK_SAME(EINVAL, posix_fadvise(make_open("f"), 0, 0, 99)); });
     suite.add("fadvise.on_pipe_gives_ESPIPE", [] {
         CHECK_SAME(ESPIPE, posix_fadvise(make_pipe().read_end, 0, 0, POSIX_FADV_NORMAL));
     });
     suite.add("fadvise.on_closed_descriptor_gives_EBADF", [] {
         CHECK_SAME(EBADF, posix_fadvise(bad_descriptor, 0, 0, POSIX_FADV_NORMAL));
     });
-    suite.add("readahead.works_on_a_file", [] {
-        CHECK_RETURNS(0, readahead(make_open("f", pattern(10'000)), 0, 10'000));
-    });
+    suite.add("readahead.works_on_a_file",
+              [] { CHECK_RETURNS(0, readahead(make_open("f", pattern(10'000)), 0, 10'000)); });
     suite.add("readahead.on_write_only_descriptor_gives_EBADF", [] {
         make_file("f");
         CHECK_FAILS(EBADF, readahead(open_file("f", O_WRONLY), 0, 1));
     });
-    suite.add("readahead.on_pipe_gives_EINVAL", [] {
-        CHECK_FAILS(EINVAL, readahead(make_pipe().read_end, 0, 1));
-    });
+    suite.add("readahead.on_pipe_gives_EINVAL",
+              [] { CHECK_FAILS(EINVAL, readahead(make_pipe().read_end, 0, 1)); });
 }
 
 }  // namespace

@@ -1,17 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // Listing directories: readdir(3) and its seeking, getdents64(2), changes on the way.
 
-#include <dirent.h>
+#include "cases.hpp"
 
 #include <cstring>
+#include <dirent.h>
 #include <map>
 #include <set>
-
-#include "cases.hpp"
 
 namespace posix {
 namespace {
 
-std::string numbered(int i) { return "entry_with_a_number_" + std::to_string(i); }
+std::string numbered(int i) {
+    return "entry_with_a_number_" + std::to_string(i);
+}
 
 void make_entries(const char* directory, int count) {
     const int dir = open_file(directory, O_RDONLY | O_DIRECTORY);
@@ -25,9 +28,7 @@ void make_entries(const char* directory, int count) {
 /// How often each name comes, in what is left of the stream.
 std::map<std::string, int> rest_of(DIR* stream) {
     std::map<std::string, int> names;
-    errno = 0;
-    while (const dirent* entry = readdir(stream)) ++names[entry->d_name];
-    CHECK_SAME(0, errno);
+    while (const dirent* entry = next_entry(stream)) ++names[entry->d_name];
     return names;
 }
 
@@ -75,6 +76,9 @@ void add_contents(Suite& suite) {
         CHECK_SAME(26, names_in("d").size());
         for (const std::string& name : names_in("d")) CHECK_SAME(255, name.size());
     });
+}
+
+void add_entries(Suite& suite) {
     suite.add("readdir.types_are_right_or_unknown", [] {
         make_dir("d");
         make_file("d/file");
@@ -84,12 +88,17 @@ void add_contents(Suite& suite) {
         CHECK_OK(mknod("d/socket", S_IFSOCK | 0600, 0));
         CHECK_OK(mknod("d/char", S_IFCHR | 0600, 0x103));
         CHECK_OK(mknod("d/block", S_IFBLK | 0600, 0x700));
-        const std::map<std::string, int> types = {
-            {".", DT_DIR},        {"..", DT_DIR},         {"file", DT_REG},
-            {"directory", DT_DIR}, {"symlink", DT_LNK},   {"fifo", DT_FIFO},
-            {"socket", DT_SOCK},  {"char", DT_CHR},       {"block", DT_BLK}};
+        const std::map<std::string, int> types = {{".", DT_DIR},
+                                                  {"..", DT_DIR},
+                                                  {"file", DT_REG},
+                                                  {"directory", DT_DIR},
+                                                  {"symlink", DT_LNK},
+                                                  {"fifo", DT_FIFO},
+                                                  {"socket", DT_SOCK},
+                                                  {"char", DT_CHR},
+                                                  {"block", DT_BLK}};
         DIR* stream = CHECK_OK(opendir("d"));
-        while (const dirent* entry = readdir(stream)) {
+        while (const dirent* entry = next_entry(stream)) {
             if (entry->d_type != DT_UNKNOWN) {
                 CHECK_SAME(types.at(entry->d_name), entry->d_type);
             }
@@ -101,7 +110,7 @@ void add_contents(Suite& suite) {
         make_dir("d/e");
         DIR* stream = CHECK_OK(opendir("d"));
         CHECK_OK(chdir("d"));
-        while (const dirent* entry = readdir(stream)) {
+        while (const dirent* entry = next_entry(stream)) {
             CHECK(entry->d_ino == lstat_of(entry->d_name).st_ino);
         }
     });
@@ -110,7 +119,7 @@ void add_contents(Suite& suite) {
         make_entries("d", 100);
         DIR* one = CHECK_OK(opendir("d"));
         DIR* two = CHECK_OK(opendir("d"));
-        for (int i = 0; i < 50; ++i) CHECK(readdir(one) != nullptr);
+        for (int i = 0; i < 50; ++i) CHECK(next_entry(one) != nullptr);
         check_complete(rest_of(two), 100);
         CHECK_SAME(52, rest_of(one).size());
     });
@@ -202,14 +211,14 @@ void add_seeking(Suite& suite) {
         std::vector<std::pair<long, std::string>> places;
         for (;;) {
             const long place = telldir(stream);
-            const dirent* entry = readdir(stream);
+            const dirent* entry = next_entry(stream);
             if (entry == nullptr) break;
             places.emplace_back(place, entry->d_name);
         }
         CHECK_SAME(202, places.size());
         for (auto it = places.rbegin(); it != places.rend(); ++it) {
             seekdir(stream, it->first);
-            const dirent* entry = readdir(stream);
+            const dirent* entry = next_entry(stream);
             CHECK(entry != nullptr);
             CHECK_SAME(it->second, entry->d_name);
         }
@@ -218,7 +227,7 @@ void add_seeking(Suite& suite) {
         make_dir("d");
         make_entries("d", 100);
         DIR* stream = CHECK_OK(opendir("d"));
-        for (int i = 0; i < 40; ++i) CHECK(readdir(stream) != nullptr);
+        for (int i = 0; i < 40; ++i) CHECK(next_entry(stream) != nullptr);
         const long middle = telldir(stream);
         const auto rest = rest_of(stream);
         CHECK_SAME(62, rest.size());
@@ -230,7 +239,11 @@ void add_seeking(Suite& suite) {
         make_entries("d", 100);
         DIR* stream = CHECK_OK(opendir("d"));
         std::vector<std::string> seen;
-        for (int i = 0; i < 40; ++i) seen.push_back(readdir(stream)->d_name);
+        for (int i = 0; i < 40; ++i) {
+            const dirent* entry = next_entry(stream);
+            CHECK(entry != nullptr);
+            seen.push_back(entry->d_name);
+        }
         const long middle = telldir(stream);
         for (const std::string& name : seen) {
             if (name != "." && name != "..") CHECK_OK(unlink(("d/" + name).c_str()));
@@ -240,6 +253,9 @@ void add_seeking(Suite& suite) {
         CHECK(rest == rest_of(stream));
         CHECK_SAME(62, rest.size());
     });
+}
+
+void add_rewinding(Suite& suite) {
     suite.add("rewinddir.starts_over_and_sees_changes", [] {
         make_dir("d");
         make_entries("d", 10);
@@ -279,7 +295,7 @@ void add_changes(Suite& suite) {
         make_dir("d");
         make_entries("d", 700);
         DIR* stream = CHECK_OK(opendir("d"));
-        while (const dirent* entry = readdir(stream)) {
+        while (const dirent* entry = next_entry(stream)) {
             const std::string name = entry->d_name;
             if (name != "." && name != "..") CHECK_OK(unlinkat(dirfd(stream), name.c_str(), 0));
         }
@@ -290,7 +306,7 @@ void add_changes(Suite& suite) {
         make_entries("d", 600);
         DIR* stream = CHECK_OK(opendir("d"));
         std::map<std::string, int> names;
-        for (int i = 0; const dirent* entry = readdir(stream); ++i) {
+        for (int i = 0; const dirent* entry = next_entry(stream); ++i) {
             ++names[entry->d_name];
             // Odd ones go, while the listing is under way.
             if (2 * i + 1 < 600) {
@@ -305,7 +321,7 @@ void add_changes(Suite& suite) {
         DIR* stream = CHECK_OK(opendir("d"));
         std::map<std::string, int> names;
         int made = 0;
-        while (const dirent* entry = readdir(stream)) {
+        while (const dirent* entry = next_entry(stream)) {
             ++names[entry->d_name];
             if (made < 300) make_file(("d/new" + std::to_string(made++)).c_str());
         }
@@ -334,9 +350,11 @@ void add_changes(Suite& suite) {
 
 void add_readdir_cases(Suite& suite) {
     add_contents(suite);
+    add_entries(suite);
     add_errors(suite);
     add_buffers(suite);
     add_seeking(suite);
+    add_rewinding(suite);
     add_changes(suite);
 }
 

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // rename(2): what may replace what, as a matrix; then the tree, permissions, open files.
 
-#include <sys/mman.h>
-
 #include "cases.hpp"
+
+#include <sys/mman.h>
 
 namespace posix {
 namespace {
@@ -23,8 +25,8 @@ constexpr Kind empty_directory = {"empty_directory", [](const char* p) { make_di
 constexpr Kind full_directory = {"full_directory", make_full_dir};
 constexpr Kind file_symlink = {"symlink_to_file",
                                [](const char* p) { make_symlink("target_file", p); }};
-constexpr Kind directory_symlink = {
-    "symlink_to_directory", [](const char* p) { make_symlink("target_directory", p); }};
+constexpr Kind directory_symlink = {"symlink_to_directory",
+                                    [](const char* p) { make_symlink("target_directory", p); }};
 constexpr Kind dangling_symlink = {"dangling_symlink",
                                    [](const char* p) { make_symlink("missing", p); }};
 constexpr Kind fifo = {"fifo", [](const char* p) { CHECK_OK(mkfifo(p, 0600)); }};
@@ -65,8 +67,12 @@ void run_pair(const Kind& from, const Kind& to) {
 }
 
 void add_matrix(Suite& suite) {
-    static constexpr const Kind* kinds[] = {&file,         &empty_directory,   &full_directory,
-                                            &file_symlink, &directory_symlink, &dangling_symlink,
+    static constexpr const Kind* kinds[] = {&file,
+                                            &empty_directory,
+                                            &full_directory,
+                                            &file_symlink,
+                                            &directory_symlink,
+                                            &dangling_symlink,
                                             &fifo};
     const auto add = [&suite](const Kind& from, const Kind& to) {
         std::string name = "rename.";
@@ -157,6 +163,9 @@ void add_tree(Suite& suite) {
         CHECK(!exists("a/d"));
         CHECK(stat_of("b/d/..").st_ino == stat_of("b").st_ino);
     });
+}
+
+void add_tree_effects(Suite& suite) {
     suite.add("rename.directory_between_parents_moves_a_link_count", [] {
         make_dir("a");
         make_dir("b");
@@ -296,6 +305,7 @@ void add_rename_cases(Suite& suite) {
     add_matrix(suite);
     add_same_file(suite);
     add_tree(suite);
+    add_tree_effects(suite);
     add_open_files(suite);
     add_permission(suite);
 }

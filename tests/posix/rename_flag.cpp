@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // renameat2(2) with RENAME_NOREPLACE, RENAME_EXCHANGE and RENAME_WHITEOUT.
 
-#include <cstdio>
-
 #include "cases.hpp"
+
+#include <cstdio>
 
 namespace posix {
 namespace {
@@ -116,9 +118,8 @@ void add_exchange(Suite& suite) {
         make_dir("open", 0777);
         make_file("closed/f", "", 0666);
         make_file("open/f", "", 0666);
-        as(alice, [] {
-            CHECK_FAILS(EACCES, rename_with("open/f", "closed/f", RENAME_EXCHANGE));
-        });
+        as(alice,
+           [] { CHECK_FAILS(EACCES, rename_with("open/f", "closed/f", RENAME_EXCHANGE)); });
     });
 }
 

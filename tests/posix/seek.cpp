@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // lseek(2), with data and holes.
 
-#include <climits>
-
 #include "cases.hpp"
+
+#include <climits>
 
 namespace posix {
 namespace {
@@ -45,19 +47,16 @@ void add_positions(Suite& suite) {
         const int fd = make_open("f", "abc");
         CHECK_FAILS(either(EOVERFLOW, EINVAL), lseek(fd, LLONG_MAX, SEEK_END));
     });
-    suite.add("lseek.with_unknown_whence_gives_EINVAL", [] {
-        CHECK_FAILS(EINVAL, lseek(make_open("f"), 0, 99));
-    });
-    suite.add("lseek.of_pipe_gives_ESPIPE", [] {
-        CHECK_FAILS(ESPIPE, lseek(make_pipe().read_end, 0, SEEK_CUR));
-    });
+    suite.add("lseek.with_unknown_whence_gives_EINVAL",
+              [] { CHECK_FAILS(EINVAL, lseek(make_open("f"), 0, 99)); });
+    suite.add("lseek.of_pipe_gives_ESPIPE",
+              [] { CHECK_FAILS(ESPIPE, lseek(make_pipe().read_end, 0, SEEK_CUR)); });
     suite.add("lseek.of_fifo_in_the_directory_gives_ESPIPE", [] {
         CHECK_OK(mkfifo("p", 0600));
         CHECK_FAILS(ESPIPE, lseek(open_file("p", O_RDWR), 0, SEEK_CUR));
     });
-    suite.add("lseek.of_closed_descriptor_gives_EBADF", [] {
-        CHECK_FAILS(EBADF, lseek(bad_descriptor, 0, SEEK_CUR));
-    });
+    suite.add("lseek.of_closed_descriptor_gives_EBADF",
+              [] { CHECK_FAILS(EBADF, lseek(bad_descriptor, 0, SEEK_CUR)); });
     suite.add("lseek.end_follows_growth_by_another_process", [] {
         const int fd = make_open("f", "abc");
         CHECK_RETURNS(3, lseek(fd, 0, SEEK_END));
@@ -103,9 +102,8 @@ void add_data_and_holes(Suite& suite) {
         CHECK_RETURNS(block + 17, lseek(fd, block + 17, SEEK_HOLE));
         CHECK_RETURNS(5 * block, lseek(fd, 4 * block, SEEK_HOLE));
     });
-    suite.add("lseek.no_data_in_the_last_hole_gives_ENXIO", [] {
-        CHECK_FAILS(ENXIO, lseek(make_sparse(), 5 * block, SEEK_DATA));
-    });
+    suite.add("lseek.no_data_in_the_last_hole_gives_ENXIO",
+              [] { CHECK_FAILS(ENXIO, lseek(make_sparse(), 5 * block, SEEK_DATA)); });
     suite.add("lseek.data_and_hole_set_the_offset", [] {
         const int fd = make_sparse();
         CHECK_OK(lseek(fd, 2 * block, SEEK_DATA));

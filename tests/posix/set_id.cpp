@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // When set-user-id and set-group-id bits are lost, and how set-group-id directories work.
+
+#include "cases.hpp"
 
 #include <linux/falloc.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
-
-#include "cases.hpp"
 
 namespace posix {
 namespace {
@@ -31,8 +33,8 @@ constexpr Change changes[] = {
     {"copy_file_range",
      [] {
          const int in = open_file("source", O_RDONLY);
-         CHECK_RETURNS(
-             3, copy_file_range(in, nullptr, open_file("f", O_WRONLY), nullptr, 3, 0));
+         CHECK_RETURNS(3,
+                       copy_file_range(in, nullptr, open_file("f", O_WRONLY), nullptr, 3, 0));
      }},
     {"sendfile",
      [] {
@@ -43,8 +45,8 @@ constexpr Change changes[] = {
      [] {
          const Pipe pipe = make_pipe();
          CHECK_RETURNS(3, write(pipe.write_end, "abc", 3));
-         CHECK_RETURNS(
-             3, splice(pipe.read_end, nullptr, open_file("f", O_WRONLY), nullptr, 3, 0));
+         CHECK_RETURNS(3,
+                       splice(pipe.read_end, nullptr, open_file("f", O_WRONLY), nullptr, 3, 0));
      }},
 };
 
@@ -175,8 +177,8 @@ void add_directories(Suite& suite) {
     suite.add("setid.sgid_directory_gives_its_group_to_unnamed_files", [] {
         make_dir_of("d", 0, team_id, 02777);
         as(alice, [] {
-            const int fd = CHECK_NEEDS(either(EOPNOTSUPP, EISDIR),
-                                       open("d", O_TMPFILE | O_RDWR, 0600));
+            const int fd =
+                CHECK_NEEDS(either(EOPNOTSUPP, EISDIR), open("d", O_TMPFILE | O_RDWR, 0600));
             CHECK_SAME(team_id, fstat_of(fd).st_gid);
         });
     });

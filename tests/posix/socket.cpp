@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // UNIX sockets that are bound to names in the directory.
 
-#include <sys/socket.h>
-#include <sys/un.h>
+#include "cases.hpp"
 
 #include <cstring>
-
-#include "cases.hpp"
+#include <sys/socket.h>
+#include <sys/un.h>
 
 namespace posix {
 namespace {
@@ -51,9 +52,8 @@ void add_binding(Suite& suite) {
         CHECK_FAILS(EADDRINUSE, bind_to(new_socket(), "f"));
         CHECK_FAILS(EADDRINUSE, bind_to(new_socket(), "s"));
     });
-    suite.add("socket.bind_in_missing_directory_gives_ENOENT", [] {
-        CHECK_FAILS(ENOENT, bind_to(new_socket(), "missing/s"));
-    });
+    suite.add("socket.bind_in_missing_directory_gives_ENOENT",
+              [] { CHECK_FAILS(ENOENT, bind_to(new_socket(), "missing/s")); });
     suite.add("socket.bind_through_file_gives_ENOTDIR", [] {
         make_file("f");
         CHECK_FAILS(ENOTDIR, bind_to(new_socket(), "f/s"));
@@ -113,6 +113,9 @@ void add_connecting(Suite& suite) {
         make_symlink("s", "t");
         CHECK_OK(connect_to(new_socket(), "t"));
     });
+}
+
+void add_refusals(Suite& suite) {
     suite.add("socket.connect_after_unlink_gives_ENOENT", [] {
         listener("s");
         CHECK_OK(unlink("s"));
@@ -147,6 +150,7 @@ void add_connecting(Suite& suite) {
 void add_socket_cases(Suite& suite) {
     add_binding(suite);
     add_connecting(suite);
+    add_refusals(suite);
 }
 
 }  // namespace posix

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // stat(2) in all its forms, and statx(2).
 
-#include <sys/sysmacros.h>
-
 #include "cases.hpp"
+
+#include <sys/sysmacros.h>
 
 namespace posix {
 namespace {
@@ -86,6 +88,9 @@ void add_fields(Suite& suite) {
         CHECK(before == stat_of("g").st_ino);
         CHECK(before == fstat_of(open_file("g", O_RDONLY)).st_ino);
     });
+}
+
+void add_sizes(Suite& suite) {
     suite.add("stat.blocks_count_what_is_written", [] {
         const int fd = make_open("f", pattern(1 << 20));
         CHECK_OK(fsync(fd));
@@ -231,6 +236,7 @@ void add_statx(Suite& suite) {
 void add_stat_cases(Suite& suite) {
     add_types(suite);
     add_fields(suite);
+    add_sizes(suite);
     add_fstatat(suite);
     add_statx(suite);
 }

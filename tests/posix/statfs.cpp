@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // statfs(2), statvfs(3), pathconf(3): what must hold whatever the numbers are.
 
-#include <sys/statfs.h>
-#include <sys/statvfs.h>
+#include "cases.hpp"
 
 #include <cstring>
-
-#include "cases.hpp"
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 
 namespace posix {
 namespace {
@@ -16,9 +17,7 @@ struct statfs statfs_of(const char* path) {
     return fs;
 }
 
-}  // namespace
-
-void add_statfs_cases(Suite& suite) {
+void add_statfs(Suite& suite) {
     suite.add("statfs.block_counts_are_in_order", [] {
         const auto fs = statfs_of(".");
         CHECK(fs.f_bsize > 0);
@@ -27,7 +26,8 @@ void add_statfs_cases(Suite& suite) {
         CHECK(fs.f_bavail <= fs.f_bfree);
         CHECK(fs.f_ffree <= fs.f_files);
     });
-    suite.add("statfs.names_may_have_255_bytes", [] { CHECK_SAME(255, statfs_of(".").f_namelen); });
+    suite.add("statfs.names_may_have_255_bytes",
+              [] { CHECK_SAME(255, statfs_of(".").f_namelen); });
     suite.add("statfs.is_the_same_for_all_of_the_mount", [] {
         make_dir("d");
         make_file("d/f");
@@ -65,9 +65,11 @@ void add_statfs_cases(Suite& suite) {
     suite.add("statfs.into_bad_address_gives_EFAULT", [] {
         CHECK_FAILS(EFAULT, statfs(".", reinterpret_cast<struct statfs*>(bad_address())));
     });
-    suite.add("statfs.by_another_user_works", [] {
-        as(alice, [] { CHECK(statfs_of(".").f_blocks > 0); });
-    });
+    suite.add("statfs.by_another_user_works",
+              [] { as(alice, [] { CHECK(statfs_of(".").f_blocks > 0); }); });
+}
+
+void add_statvfs(Suite& suite) {
     suite.add("statvfs.is_not_read_only", [] {
         struct statvfs fs = {};
         CHECK_OK(statvfs(".", &fs));
@@ -101,6 +103,13 @@ void add_statfs_cases(Suite& suite) {
         CHECK_RETURNS(1, pathconf(".", _PC_CHOWN_RESTRICTED));
         CHECK(pathconf(".", _PC_FILESIZEBITS) >= 32);
     });
+}
+
+}  // namespace
+
+void add_statfs_cases(Suite& suite) {
+    add_statfs(suite);
+    add_statvfs(suite);
 }
 
 }  // namespace posix

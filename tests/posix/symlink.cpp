@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // symlink(2) and readlink(2).
 
-#include <linux/limits.h>
-
 #include "cases.hpp"
+
+#include <linux/limits.h>
 
 namespace posix {
 namespace {
@@ -15,7 +17,8 @@ std::string target_of(const char* path) {
 
 void add_targets(Suite& suite) {
     suite.add("symlink.keeps_its_target_as_it_is_written", [] {
-        for (const char* target : {"f", "/", "../x/./y//z", "no such thing", "\xff\xfe", "a/"}) {
+        for (const char* target :
+             {"f", "/", "../x/./y//z", "no such thing", "\xff\xfe", "a/"}) {
             make_symlink(target, "s");
             CHECK_SAME(target, target_of("s"));
             CHECK_SAME(std::string_view(target).size(), lstat_of("s").st_size);
@@ -35,12 +38,10 @@ void add_targets(Suite& suite) {
         CHECK_FAILS(ENAMETOOLONG, symlink(std::string(4096, 't').c_str(), "s"));
         CHECK(!exists("s"));
     });
-    suite.add("symlink.empty_target_gives_ENOENT", [] {
-        CHECK_FAILS(ENOENT, symlink("", "s"));
-    });
-    suite.add("symlink.target_at_bad_address_gives_EFAULT", [] {
-        CHECK_FAILS(EFAULT, symlink(bad_address(), "s"));
-    });
+    suite.add("symlink.empty_target_gives_ENOENT",
+              [] { CHECK_FAILS(ENOENT, symlink("", "s")); });
+    suite.add("symlink.target_at_bad_address_gives_EFAULT",
+              [] { CHECK_FAILS(EFAULT, symlink(bad_address(), "s")); });
     suite.add("symlink.belongs_to_the_caller", [] {
         make_dir("d", 0777);
         as(alice, [] { CHECK_OK(symlink("x", "d/s")); });

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // fsync and its relatives, synchronous and direct I/O. What survives a power failure cannot be
 // tried from here; that the calls succeed, refuse and keep the data can.
 
+#include "cases.hpp"
+
 #include <cstdlib>
 #include <cstring>
-
-#include "cases.hpp"
 
 namespace posix {
 namespace {
@@ -71,17 +73,15 @@ void add_ranges(Suite& suite) {
         CHECK_OK(sync_file_range(fd, 4096, 0, SYNC_FILE_RANGE_WAIT_AFTER));
         CHECK_OK(sync_file_range(fd, 0, 0, 0));
     });
-    suite.add("sync_file_range.with_unknown_flag_gives_EINVAL", [] {
-        CHECK_FAILS(EINVAL, sync_file_range(make_open("f"), 0, 0, 0x100));
-    });
+    suite.add("sync_file_range.with_unknown_flag_gives_EINVAL",
+              [] { CHECK_FAILS(EINVAL, sync_file_range(make_open("f"), 0, 0, 0x100)); });
     suite.add("sync_file_range.of_negative_range_gives_EINVAL", [] {
         const int fd = make_open("f");
         CHECK_FAILS(EINVAL, sync_file_range(fd, -1, 1, SYNC_FILE_RANGE_WRITE));
         CHECK_FAILS(EINVAL, sync_file_range(fd, 1, -5, SYNC_FILE_RANGE_WRITE));
     });
     suite.add("sync_file_range.of_pipe_gives_ESPIPE", [] {
-        CHECK_FAILS(ESPIPE,
-                    sync_file_range(make_pipe().read_end, 0, 0, SYNC_FILE_RANGE_WRITE));
+        CHECK_FAILS(ESPIPE, sync_file_range(make_pipe().read_end, 0, 0, SYNC_FILE_RANGE_WRITE));
     });
 }
 
@@ -157,6 +157,9 @@ void add_direct(Suite& suite) {
         CHECK(pages.view().substr(0, page + 100) == pattern(page + 100));
         CHECK_RETURNS(0, pread(fd, pages.bytes, pages.size, 2 * page));
     });
+}
+
+void add_direct_alignment(Suite& suite) {
     suite.add("direct.odd_length_works_or_gives_EINVAL", [] {
         const Pages pages(1);
         const int fd = open_direct(O_RDWR);
@@ -187,7 +190,8 @@ void add_direct(Suite& suite) {
     suite.add("direct.append_writes_at_the_end", [] {
         make_file("f", pattern(page));
         const Pages pages(2);
-        CHECK_RETURNS(2 * page, write(open_direct(O_WRONLY | O_APPEND), pages.bytes, pages.size));
+        CHECK_RETURNS(2 * page,
+                      write(open_direct(O_WRONLY | O_APPEND), pages.bytes, pages.size));
         CHECK_SAME(3 * page, stat_of("f").st_size);
     });
     suite.add("direct.flag_can_be_set_by_fcntl", [] {
@@ -206,6 +210,7 @@ void add_sync_cases(Suite& suite) {
     add_ranges(suite);
     add_synchronous(suite);
     add_direct(suite);
+    add_direct_alignment(suite);
 }
 
 }  // namespace posix

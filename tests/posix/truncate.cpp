@@ -1,10 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // truncate(2) and ftruncate(2).
 
+#include "cases.hpp"
+
 #include <climits>
+
 #include <sys/mman.h>
 #include <sys/socket.h>
-
-#include "cases.hpp"
 
 namespace posix {
 namespace {
@@ -148,6 +151,9 @@ void add_errors(Suite& suite) {
             CHECK_SAME("abc", content_of("f"));
         }
     });
+}
+
+void add_descriptor_errors(Suite& suite) {
     suite.add("ftruncate.of_read_only_descriptor_gives_EINVAL", [] {
         make_file("f", "abc");
         CHECK_FAILS(either(EINVAL, EBADF), ftruncate(open_file("f", O_RDONLY), 0));
@@ -161,9 +167,8 @@ void add_errors(Suite& suite) {
         CHECK_FAILS(EINVAL, ftruncate(make_pipe().write_end, 0));
         CHECK_FAILS(EINVAL, ftruncate(ends[0], 0));
     });
-    suite.add("ftruncate.of_closed_descriptor_gives_EBADF", [] {
-        CHECK_FAILS(EBADF, ftruncate(bad_descriptor, 0));
-    });
+    suite.add("ftruncate.of_closed_descriptor_gives_EBADF",
+              [] { CHECK_FAILS(EBADF, ftruncate(bad_descriptor, 0)); });
     suite.add("ftruncate.needs_the_open_mode_only_not_the_permission", [] {
         make_file_of("f", alice_id, alice_id, 0600, "abc");
         as(alice, [] {
@@ -187,6 +192,7 @@ void add_truncate_cases(Suite& suite) {
     add_sizes(suite);
     add_regrowth(suite);
     add_errors(suite);
+    add_descriptor_errors(suite);
 }
 
 }  // namespace posix

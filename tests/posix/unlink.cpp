@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // unlink(2) and unlinkat(2), and what becomes of files that are still open.
 
 #include "cases.hpp"

@@ -1,16 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // readv, writev, preadv2, pwritev2.
+
+#include "cases.hpp"
 
 #include <limits.h>
 #include <sys/uio.h>
-
 #include <vector>
-
-#include "cases.hpp"
 
 namespace posix {
 namespace {
 
-iovec part(std::string& data) { return {data.data(), data.size()}; }
+iovec part(std::string& data) {
+    return {data.data(), data.size()};
+}
 
 void add_contents(Suite& suite) {
     suite.add("writev.writes_the_parts_in_order", [] {

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // chdir(2), fchdir(2), getcwd(3) and chroot(2); a working directory that is gone.
 
-#include <linux/limits.h>
-
 #include "cases.hpp"
+
+#include <linux/limits.h>
 
 namespace posix {
 namespace {
@@ -48,9 +50,8 @@ void add_changes(Suite& suite) {
         as(alice, [dir] { CHECK_FAILS(EACCES, fchdir(dir)); });
         CHECK_OK(fchdir(dir));
     });
-    suite.add("fchdir.of_closed_descriptor_gives_EBADF", [] {
-        CHECK_FAILS(EBADF, fchdir(bad_descriptor));
-    });
+    suite.add("fchdir.of_closed_descriptor_gives_EBADF",
+              [] { CHECK_FAILS(EBADF, fchdir(bad_descriptor)); });
     suite.add("getcwd.follows_renames", [] {
         const std::string top = here();
         make_dir("a");

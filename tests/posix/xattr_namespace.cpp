@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
 // The namespaces of extended attributes: user, trusted, security, system, and who may use them.
 
-#include <linux/capability.h>
-#include <sys/xattr.h>
+#include "cases.hpp"
 
 #include <cstring>
-
-#include "cases.hpp"
+#include <linux/capability.h>
+#include <sys/xattr.h>
 
 namespace posix {
 namespace {
@@ -140,16 +141,14 @@ void add_security(Suite& suite) {
     });
     suite.add("xattr.security_setting_by_user_gives_EPERM", [] {
         make_file_of("f", alice_id, alice_id, 0666);
-        as(alice, [] {
-            CHECK_FAILS(EPERM, setxattr("f", "security.posix_conformance", "x", 1, 0));
-        });
+        as(alice,
+           [] { CHECK_FAILS(EPERM, setxattr("f", "security.posix_conformance", "x", 1, 0)); });
     });
     suite.add("xattr.security_reading_by_user_works", [] {
         make_file("f", "", 0);
         set("f", "security.posix_conformance", "value");
-        as(alice, [] {
-            CHECK_RETURNS(5, getxattr("f", "security.posix_conformance", nullptr, 0));
-        });
+        as(alice,
+           [] { CHECK_RETURNS(5, getxattr("f", "security.posix_conformance", nullptr, 0)); });
     });
     suite.add("xattr.capability_comes_back", [] {
         make_file("f", "", 0755);
