@@ -17,10 +17,11 @@ std::uint32_t known(std::uint32_t id) noexcept {
 
 Result<void> Call::receive(hal::RequestHandle handle) noexcept {
     request.emplace(std::move(handle));
+    malformed = false;
 
     out_header = payload = IovecCursor((*request)->writable);
     reply_size_max = payload.left();
-    if (has_room_for_header()) static_cast<void>(payload.skip(sizeof(wire::OutHeader)));
+    if (!payload.skip(sizeof(wire::OutHeader))) payload = IovecCursor({});
     payload_size_max = payload.left();
 
     IovecCursor readable((*request)->readable);

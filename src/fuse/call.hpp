@@ -35,8 +35,9 @@ struct Call {
 
     [[nodiscard]] wire::Opcode opcode() const noexcept { return wire::Opcode{header.opcode}; }
     [[nodiscard]] NodeId node() const noexcept { return NodeId{header.nodeid}; }
-    [[nodiscard]] bool has_room_for_header() const noexcept {
-        return reply_size_max >= sizeof(wire::OutHeader);
+    /// Whether a reply with that much behind its header would fit.
+    [[nodiscard]] bool has_room_for(std::size_t payload_size) const noexcept {
+        return reply_size_max >= sizeof(wire::OutHeader) + payload_size;
     }
 
     /// A copy of the arguments' rest, up to `size_max` bytes of it.
@@ -68,6 +69,8 @@ struct Call {
     Buffer text;              ///< the copy that take_text() made
     Buffer output;            ///< what is put together before it goes to the tenant
     std::optional<DirectoryWriter> directory;
+
+    bool malformed = false;  ///< no request at all, or no room for a reply to it
 
     // The lane's.
     Call* previous = nullptr;

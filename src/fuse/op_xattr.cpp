@@ -26,8 +26,8 @@ Result<std::size_t> put_value(Call& call, const std::size_t& size) {
 /// As much as the tenant asks for, has room for, and an attribute or a list of them can have.
 /// Error: EINVAL, where the room is less than what it asks for.
 Result<std::span<std::byte>> output_for(Call& call, std::uint32_t size) {
-    if (size > call.payload.left()) return fail(Errno::invalid);
     call.payload_size_max = size == 0 ? sizeof(wire::GetxattrOut) : size;
+    if (call.payload_size_max > call.payload.left()) return fail(Errno::invalid);
     return call.output.get(std::min<std::size_t>(size, XATTR_SIZE_MAX));
 }
 

@@ -61,7 +61,7 @@ void Session::handle(hal::RequestHandle request) noexcept {
     Lane& lane = lane_of(request->queue->reactor());
     Call& call = lane.take_call();
     if (const auto received = call.receive(std::move(request)); !received) {
-        lane.counters.malformed.add_one();
+        call.malformed = true;
         return finish(lane, call, fail(received.error()));
     }
     if (admit(lane, call)) dispatch(lane, call);
@@ -130,7 +130,7 @@ Answer Session::begin(const Operation* operation, Call& call) {
     if (operation == nullptr) return Answer::ready(fail(Errno::not_implemented));
     // Before the file system does what the tenant could then not be told of.
     if (operation->kind != Operation::Kind::no_reply &&
-        call.payload.left() < operation->payload_size_min) {
+        !call.has_room_for(operation->payload_size_min)) {
         return Answer::ready(fail(Errno::io_error));
     }
     if (call.arguments.left() < operation->arguments_size_min) {
@@ -169,10 +169,15 @@ void Session::finish(Lane& lane, Call& call, Result<std::size_t> payload) noexce
     } else {
         out.error = -std::to_underlying(wire_error(call, payload.error()));
     }
-    count(lane, call, out.error != 0);
-
     std::uint32_t written = 0;
-    if (has_reply && call.out_header.put(out)) written = out.len;
+    if (has_reply) {
+        if (call.out_header.put(out)) {
+            written = out.len;
+        } else {
+            call.malformed = true;
+        }
+    }
+    count(lane, call, out.error != 0);
 
     // The call first: completing may bring the next request on the spot.
     hal::RequestHandle request = std::move(*call.request);
@@ -182,6 +187,7 @@ void Session::finish(Lane& lane, Call& call, Result<std::size_t> payload) noexce
 }
 
 void Session::count(Lane& lane, const Call& call, bool error) noexcept {
+    if (call.malformed) return lane.counters.malformed.add_one();
     if (find_operation(call.header.opcode) == nullptr) return lane.counters.unknown.add_one();
     auto& counters = lane.counters.operations[call.header.opcode];
     counters.count.add_one();

@@ -3,6 +3,7 @@
 
 #include "message.hpp"
 
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,10 @@ struct OperationCase {
     Message payload;
     bool has_reply = true;
 };
+
+inline std::ostream& operator<<(std::ostream& to, const OperationCase& one) {
+    return to << one.name;
+}
 
 /// Every opcode but INIT, DESTROY and INTERRUPT.
 const std::vector<OperationCase>& operation_cases();
