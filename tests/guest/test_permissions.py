@@ -80,6 +80,7 @@ class Permissions(SharedGuestCase):
     guest_programs = ("permission_probe",)
 
     def test_as_the_host_file_system_decides(self) -> None:
+        self.require_dpfs("creates files without the caller's supplementary groups")
         reference = self.new_folder("reference")
         prepare(reference)
         prepare(self.host)
