@@ -11,7 +11,7 @@
 namespace dpfs::virtio {
 namespace {
 
-/// From here on an event index would be ambiguous: the running index has gone round.
+/// A full round of the running index.
 constexpr std::uint32_t unannounced_max = 1U << 16;
 
 std::uint16_t distance(std::uint16_t from, std::uint16_t to) noexcept {
@@ -137,8 +137,8 @@ bool SplitRing::needs_notification() {
     if (count == 0) return false;
     full_barrier();  // the index must be out before we look whether the driver waits for it
     if (!event_idx_) return (load_relaxed(available_->flags) & available_no_interrupt) == 0;
-    if (count == unannounced_max) return true;
-    // 2.7.7.2: notify if the entry with the driver's event index is among those now published.
+    // 2.7.7.2: notify if the entry with the driver's event index is among those now published;
+    // after a full round of the index every one is.
     const std::uint16_t event = load_relaxed(*used_event_);
     return distance(event, static_cast<std::uint16_t>(published_used_ - 1)) < count;
 }

@@ -41,6 +41,24 @@ TEST(DescriptorChain, does_not_join_regions_that_happen_to_be_mapped_side_by_sid
     EXPECT_EQ(ring.chain.readable().size(), 2U);
 }
 
+TEST(DescriptorChain, does_not_join_them_after_a_buffer_across_both_either) {
+    const Mapping both = map_anonymous(0x2000).value();
+    RingPair ring(8, split);
+    // The guest's first half is our second.
+    constexpr std::uint64_t base = 0x2'0000'0000;
+    ring.memory = ring.memory
+                      .with({.guest_address = base,
+                             .size = 0x1000,
+                             .host = Mapping(both, both.get() + 0x1000)})
+                      .value();
+    ring.memory =
+        ring.memory.with({.guest_address = base + 0x1000, .size = 0x1000, .host = both})
+            .value();
+    ring.offer({{base, 8}, {base + 0xFF0, 0x1010}, {base, 8}}, {});
+    ASSERT_EQ(ring.device->pop(ring.memory, ring.chain), true);
+    EXPECT_EQ(ring.chain.readable().size(), 4U);
+}
+
 TEST(DescriptorChain, takes_a_buffer_across_adjacent_regions) {
     RingPair ring(8, split);
     write_text(ring.memory, second_region - 4, "over the border");

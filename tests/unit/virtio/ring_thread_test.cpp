@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -181,6 +182,100 @@ TEST_P(RingThreads, lose_no_wake_up) {
     std::thread device_thread([&] { device.run(); });
     driver.run();
     device_thread.join();
+}
+
+/// Two threads that do one step each at the same time, round after round.
+class Starter {
+  public:
+    void meet() {
+        const std::uint32_t round = round_.load();
+        if (waiting_.fetch_add(1) == 1) {
+            waiting_.store(0);
+            round_.store(round + 1);
+            return;
+        }
+        // The other may not be running at all: let it.
+        for (int spins = 0; round_.load() == round; ++spins) {
+            if (spins > 1000) std::this_thread::yield();
+        }
+    }
+
+  private:
+    std::atomic<std::uint32_t> round_ = 0;
+    std::atomic<int> waiting_ = 0;
+};
+
+class SleepRaces : public testing::TestWithParam<std::uint64_t> {};
+
+INSTANTIATE_TEST_SUITE_P(
+    ,
+    SleepRaces,
+    testing::Values(split, split | feature_event_idx, packed, packed | feature_event_idx));
+
+constexpr int race_count = 5'000;
+
+// 2.7.13.4.1, 2.8.21.3.1: one side publishes and looks for a sleeper while the other lies down
+// and looks for work. Without full barriers on both sides, both can miss each other.
+TEST_P(SleepRaces, device_that_falls_asleep_sees_a_chain_or_gets_a_kick) {
+    RingPair ring(8, GetParam());
+    Starter starter;
+    bool device_sleeps = false;
+    std::thread device([&] {
+        for (int i = 0; i < race_count; ++i) {
+            ring.device->disable_notifications();
+            starter.meet();
+            device_sleeps = !ring.device->enable_notifications();
+            starter.meet();
+            ring.serve(0);
+            starter.meet();
+        }
+    });
+    int missed = 0;
+    for (int i = 0; i < race_count; ++i) {
+        const Segment segment{buffers, 1};
+        EXPECT_TRUE(ring.driver->add({.readable = std::span(&segment, 1)}));
+        starter.meet();
+        ring.driver->publish();
+        const bool kicked = ring.driver->needs_kick();
+        starter.meet();
+        missed += device_sleeps && !kicked;
+        starter.meet();
+        EXPECT_TRUE(ring.take_used());
+    }
+    device.join();
+    EXPECT_EQ(missed, 0);
+}
+
+TEST_P(SleepRaces, driver_that_falls_asleep_sees_a_used_chain_or_is_notified) {
+    RingPair ring(8, GetParam());
+    Starter starter;
+    bool driver_sleeps = false;
+    std::thread driver([&] {
+        for (int i = 0; i < race_count; ++i) {
+            ring.offer({{buffers, 1}}, {});
+            ring.driver->disable_notifications();
+            starter.meet();
+            starter.meet();
+            driver_sleeps = !ring.driver->enable_notifications();
+            starter.meet();
+            EXPECT_TRUE(ring.take_used());
+            starter.meet();
+        }
+    });
+    int missed = 0;
+    for (int i = 0; i < race_count; ++i) {
+        starter.meet();
+        EXPECT_EQ(ring.device->pop(ring.memory, ring.chain), true);
+        ring.device->push(ring.chain.head(), 0);
+        starter.meet();
+        ring.device->flush();
+        const bool notified = ring.device->needs_notification();
+        starter.meet();
+        missed += driver_sleeps && !notified;
+        starter.meet();
+    }
+    driver.join();
+    EXPECT_EQ(missed, 0);
 }
 
 }  // namespace
