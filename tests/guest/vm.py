@@ -106,7 +106,7 @@ class Guest:
         self.options = options
         self.boot_seconds = 0.0
         self._accel = accel
-        self._folder = Path()  # holds the agent's socket while the guest runs
+        self._folder: Path | None = None  # holds the agent's socket while the guest runs
         images.LOGS.mkdir(parents=True, exist_ok=True)
         label = f"{options.name}-{os.getpid()}-{next(_guest_numbers)}"
         self.console = images.LOGS / f"{label}.console"
@@ -199,7 +199,9 @@ class Guest:
     def _clean_up(self) -> None:
         if self._channel is not None:
             self._channel.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder = None
         self._process = None
 
     # ------------------------------------------------------------------------------ commands
