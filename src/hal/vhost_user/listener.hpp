@@ -13,9 +13,9 @@ namespace dpfs::hal::vhost_user {
 
 /// Who may connect; what is not set stays as umask and the process's identity make it.
 struct SocketOwnership {
-    std::optional<mode_t> mode;
-    std::optional<uid_t> uid;
-    std::optional<gid_t> gid;
+    std::optional<mode_t> mode = {};
+    std::optional<uid_t> uid = {};
+    std::optional<gid_t> gid = {};
 };
 
 /// A listening UNIX socket with a name in the file system, which goes when this goes.

@@ -113,6 +113,8 @@ Task<Result<std::size_t>> MessageChannel::fill(std::span<std::byte> to, Message&
             socket_.get(), received, static_cast<std::uint32_t>(MSG_CMSG_CLOEXEC), limit);
         if (!got) {
             if (got.error() == Errno::interrupted) continue;
+            // It left without having read all of our replies.
+            if (got.error() == Errno::connection_reset) break;
             problem_ = fmt::format("cannot receive: {}", errno_name(got.error()));
             co_return fail(got.error());
         }
