@@ -17,7 +17,6 @@ std::uint32_t known(std::uint32_t id) noexcept {
 
 Result<void> Call::receive(hal::RequestHandle handle) noexcept {
     request.emplace(std::move(handle));
-    malformed = false;
 
     out_header = payload = IovecCursor((*request)->writable);
     reply_size_max = payload.left();

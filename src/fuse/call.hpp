@@ -15,6 +15,8 @@
 
 namespace dpfs::fuse {
 
+struct Operation;
+
 /// One request on its way through the session, from its delivery to its reply: the duty to
 /// complete it, the checked copy of its header, and all memory that its handler needs across
 /// waits. Pooled for each reactor, so that a warm session does not allocate for it.
@@ -55,6 +57,7 @@ struct Call {
 
     std::optional<hal::RequestHandle> request;
     wire::InHeader header{};
+    const Operation* operation = nullptr;  ///< nullptr: an opcode that nobody defines
     Arguments arguments;
 
     reactor::CancelSource cancel;

@@ -23,9 +23,22 @@ Errno wire_error(const Call& call, Errno error) noexcept {
     return error;
 }
 
-bool is_transition(std::uint32_t opcode) noexcept {
-    return opcode == std::to_underlying(wire::Opcode::init) ||
-           opcode == std::to_underlying(wire::Opcode::destroy);
+bool is_transition(const Call& call) noexcept {
+    return call.operation->kind == Operation::Kind::transition;
+}
+
+/// What the table demands of every request of its kind.
+/// Errors: ENOSYS; EINVAL, for arguments that are too short; EIO, where the file system would
+/// do what the tenant could then not be told of.
+Result<void> check(const Call& call) noexcept {
+    const Operation* const operation = call.operation;
+    if (operation == nullptr) return fail(Errno::not_implemented);
+    if (operation->kind != Operation::Kind::no_reply &&
+        !call.has_room_for(operation->payload_size_min)) {
+        return fail(Errno::io_error);
+    }
+    if (call.arguments.left() < operation->arguments_size_min) return fail(Errno::invalid);
+    return {};
 }
 
 }  // namespace
@@ -60,22 +73,24 @@ Lane& Session::lane_of_this_thread() noexcept {
 void Session::handle(hal::RequestHandle request) noexcept {
     Lane& lane = lane_of(request->queue->reactor());
     Call& call = lane.take_call();
-    if (const auto received = call.receive(std::move(request)); !received) {
-        call.malformed = true;
-        return finish(lane, call, fail(received.error()));
+    const auto received = call.receive(std::move(request));
+    call.operation = find_operation(call.header.opcode);
+    call.malformed = !received;
+    if (!received) return finish(lane, call, fail(received.error()));
+    // Before the state is asked, which an INIT or DESTROY changes.
+    if (const auto checked = check(call); !checked) {
+        return finish(lane, call, fail(checked.error()));
     }
     if (admit(lane, call)) dispatch(lane, call);
 }
 
 bool Session::admit(Lane& lane, Call& call) noexcept {
-    const auto opcode = call.header.opcode;
     while (true) {
         State state = state_.load(std::memory_order_acquire);
-        const bool transition = is_transition(opcode);
-        if (state == State::running && !transition) [[likely]]
+        if (state == State::running && !is_transition(call)) [[likely]]
             return true;
 
-        const bool init = opcode == std::to_underlying(wire::Opcode::init);
+        const bool init = call.opcode() == wire::Opcode::init;
         switch (state) {
             case State::fresh:
             case State::running: {
@@ -91,7 +106,7 @@ bool Session::admit(Lane& lane, Call& call) noexcept {
             case State::initialising:
             case State::destroying: {
                 // It waits for nothing and needs no file system.
-                if (opcode == std::to_underlying(wire::Opcode::interrupt)) return true;
+                if (call.opcode() == wire::Opcode::interrupt) return true;
                 hold(lane, call);
                 return false;
             }
@@ -107,9 +122,8 @@ void Session::hold(Lane& lane, Call& call) noexcept {
 }
 
 void Session::dispatch(Lane& lane, Call& call) noexcept {
-    const Operation* const operation = find_operation(call.header.opcode);
-    const bool transition = is_transition(call.header.opcode);
-    Answer answer = begin(operation, call);
+    const bool transition = is_transition(call);
+    Answer answer = call.operation->handler(*this, call);
     if (answer.start() && !transition) {
         const Result<std::size_t> payload = answer.take();
         // The handler's frame, if there was one, lets go of what it holds before the reply.
@@ -126,21 +140,8 @@ void Session::dispatch(Lane& lane, Call& call) noexcept {
     DPFS_ASSERT(entered);
 }
 
-Answer Session::begin(const Operation* operation, Call& call) {
-    if (operation == nullptr) return Answer::ready(fail(Errno::not_implemented));
-    // Before the file system does what the tenant could then not be told of.
-    if (operation->kind != Operation::Kind::no_reply &&
-        !call.has_room_for(operation->payload_size_min)) {
-        return Answer::ready(fail(Errno::io_error));
-    }
-    if (call.arguments.left() < operation->arguments_size_min) {
-        return Answer::ready(fail(Errno::invalid));
-    }
-    return operation->handler(*this, call);
-}
-
 Task<void> Session::finish_later(Lane& lane, Call& call, Answer answer) {
-    const bool transition = is_transition(call.header.opcode);
+    const bool transition = is_transition(call);
     Result<std::size_t> payload = fail(Errno::io_error);
     {
         // Its own scope: the handler's frame lets go of what it holds before the reply.
@@ -153,11 +154,11 @@ Task<void> Session::finish_later(Lane& lane, Call& call, Answer answer) {
 
 void Session::finish(Lane& lane, Call& call, Result<std::size_t> payload) noexcept {
     if (call.pending) lane.remove_pending(call);
-    const Operation* const operation = find_operation(call.header.opcode);
-    const bool has_reply = operation == nullptr || operation->kind != Operation::Kind::no_reply;
+    const bool has_reply =
+        call.operation == nullptr || call.operation->kind != Operation::Kind::no_reply;
     if (payload && *payload > call.payload_size_max) {
         logger_.error("{}: the file system answered with {} bytes where {} are room",
-                      operation == nullptr ? "?" : operation->name,
+                      call.operation->name,
                       *payload,
                       call.payload_size_max);
         payload = fail(Errno::io_error);
@@ -188,7 +189,7 @@ void Session::finish(Lane& lane, Call& call, Result<std::size_t> payload) noexce
 
 void Session::count(Lane& lane, const Call& call, bool error) noexcept {
     if (call.malformed) return lane.counters.malformed.add_one();
-    if (find_operation(call.header.opcode) == nullptr) return lane.counters.unknown.add_one();
+    if (call.operation == nullptr) return lane.counters.unknown.add_one();
     auto& counters = lane.counters.operations[call.header.opcode];
     counters.count.add_one();
     if (error) counters.errors.add_one();

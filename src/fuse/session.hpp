@@ -75,8 +75,6 @@ class Session final : public hal::RequestSink {
     [[nodiscard]] bool admit(Lane& lane, Call& call) noexcept;
     void hold(Lane& lane, Call& call) noexcept;
     void dispatch(Lane& lane, Call& call) noexcept;
-    /// What the table demands of every request of its kind, then the handler.
-    Answer begin(const Operation* operation, Call& call);
     /// Writes the reply and completes the request: the one place that does.
     void finish(Lane& lane, Call& call, Result<std::size_t> payload) noexcept;
     Task<void> finish_later(Lane& lane, Call& call, Answer answer);

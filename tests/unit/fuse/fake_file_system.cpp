@@ -464,7 +464,7 @@ Task<Result<std::size_t>> FakeFileSystem::getxattr(Context& context,
                                                    std::span<std::byte> value) {
     note(context, "getxattr {} {} {}", id(node), name, value.size());
     constexpr std::string_view text = "value";
-    std::memcpy(value.data(), text.data(), std::min(text.size(), value.size()));
+    std::ranges::copy(std::as_bytes(std::span(text.substr(0, value.size()))), value.begin());
     return answer(context, text.size());
 }
 
@@ -473,7 +473,7 @@ Task<Result<std::size_t>> FakeFileSystem::listxattr(Context& context,
                                                     std::span<std::byte> names) {
     note(context, "listxattr {} {}", id(node), names.size());
     constexpr std::string_view text("user.a\0user.b\0", 14);
-    std::memcpy(names.data(), text.data(), std::min(text.size(), names.size()));
+    std::ranges::copy(std::as_bytes(std::span(text.substr(0, names.size()))), names.begin());
     return answer(context, text.size());
 }
 

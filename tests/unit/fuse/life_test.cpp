@@ -45,6 +45,18 @@ TEST(Life, refuses_a_second_init_while_it_is_mounted) {
     EXPECT_EQ(fixture.ask(lookup_request())->out_header().error, 0);
 }
 
+TEST(Life, a_malformed_init_or_destroy_changes_nothing) {
+    SessionFixture fixture;
+    EXPECT_EQ(fixture.ask(make_request(Opcode::init, Message().fill(15)))->out_header().error,
+              -EINVAL);
+    EXPECT_EQ(fixture.ask(init_request(), 15)->size, 0U);
+    fixture.mount();
+    EXPECT_TRUE(fixture.session->running());
+    EXPECT_EQ(fixture.ask(destroy_request(), 15)->size, 0U);
+    EXPECT_TRUE(fixture.session->running());
+    EXPECT_EQ(fixture.ask(lookup_request())->out_header().error, 0);
+}
+
 TEST(Life, answers_init_when_the_file_system_is_ready) {
     SessionFixture fixture;
     fixture.files.init_delay = seconds(3);
