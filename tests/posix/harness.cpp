@@ -216,6 +216,11 @@ void Suite::add_long(const char* name, int limit_factor, void (*body)()) {
     cases_.back().limit_factor = limit_factor;
 }
 
+bool is_chosen(const Case& test, const RunOptions& options) {
+    if (options.quick && test.limit_factor > 1) return false;
+    return fnmatch(options.filter.c_str(), test.name.c_str(), 0) == 0;
+}
+
 int run(const Suite& suite, const RunOptions& options) {
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     sigset_t child_ended;
@@ -234,8 +239,7 @@ int run(const Suite& suite, const RunOptions& options) {
     int counts[3] = {};
     int number = 0;
     for (const Case& test : suite.cases()) {
-        if (fnmatch(options.filter.c_str(), test.name.c_str(), 0) != 0) continue;
-        if (options.quick && test.limit_factor > 1) continue;
+        if (!is_chosen(test, options)) continue;
         const std::string directory = base + "/" + std::to_string(++number);
         const CaseResult result =
             run_case(test, directory, options.limit_s * test.limit_factor);

@@ -60,6 +60,8 @@ struct RunOptions {
     bool quick = false;  // leaves the long cases out
 };
 
+bool is_chosen(const Case& test, const RunOptions& options);
+
 /// Runs the cases that match and prints one line each, then the totals.
 /// Returns the exit code: 0 if none failed, 1 otherwise, 2 if nothing could be run.
 int run(const Suite& suite, const RunOptions& options);

@@ -98,13 +98,12 @@ int main(int argc, char** argv) {
     if (!names_are_unique(suite)) return 2;
 
     posix::RunOptions options;
+    bool list_only = false;
     for (int i = 1; i < argc; ++i) {
         const std::string_view argument = argv[i];
         if (argument == "--list") {
-            for (const auto& test : suite.cases()) std::printf("%s\n", test.name.c_str());
-            return 0;
-        }
-        if (argument == "--quick") {
+            list_only = true;
+        } else if (argument == "--quick") {
             options.quick = true;
         } else if (argument == "--filter" && i + 1 < argc) {
             options.filter = argv[++i];
@@ -116,6 +115,12 @@ int main(int argc, char** argv) {
         } else {
             options.directory = argument;
         }
+    }
+    if (list_only) {
+        for (const auto& test : suite.cases()) {
+            if (posix::is_chosen(test, options)) std::printf("%s\n", test.name.c_str());
+        }
+        return 0;
     }
     if (options.directory.empty()) return bad_usage("the directory is missing");
     if (geteuid() != 0) return bad_usage("must be run as root: it switches users");
