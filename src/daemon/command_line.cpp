@@ -117,6 +117,12 @@ std::vector<std::string> flags_of(const CLI::App& app) {
     return flags;
 }
 
+bool is_device_flag(std::string_view flag) {
+    return std::ranges::any_of(device_options(), [flag](const Option<DeviceConfig>& option) {
+        return flag == flag_of(option.info.key);
+    });
+}
+
 /// What is wrong with `word`, which `command` ("dpfs serve uring") does not know.
 std::unexpected<std::string> unknown_word(const CLI::App& app,
                                           std::string_view word,
@@ -125,13 +131,9 @@ std::unexpected<std::string> unknown_word(const CLI::App& app,
         return wrong(fmt::format("'{}': is not expected here; see {} --help", word, command));
     }
     const std::string_view flag = word.substr(0, word.find('='));
-    for (const Option<DeviceConfig>& option : device_options()) {
-        if (flag == flag_of(option.info.key)) {
-            return wrong(fmt::format("{}: means nothing to {}; leave it out, or see {} --help",
-                                     flag,
-                                     command,
-                                     command));
-        }
+    if (is_device_flag(flag)) {
+        return wrong(fmt::format(
+            "{}: means nothing to {}; leave it out, or see {} --help", flag, command, command));
     }
     const std::vector<std::string> flags = flags_of(app);
     const std::vector<std::string_view> views(flags.begin(), flags.end());
@@ -205,11 +207,12 @@ Parsed<Command> parse_serve(const Grammar& grammar) {
     if (asks_for_help(app)) return ShowText{serve_help()};
     if (!app.remaining().empty()) {
         const std::string word = app.remaining().front();
-        if (word.starts_with('-') && chosen.empty() && !has_config) {
-            return wrong(fmt::format("{}: comes after the back end; write dpfs serve {} {} …",
-                                     word,
-                                     fmt::join(backend_names, "|"),
-                                     word));
+        const std::string flag = word.substr(0, word.find('='));
+        if (is_device_flag(flag) && !has_config) {
+            return wrong(
+                fmt::format("{0}: comes after the back end; write dpfs serve {1} {0} …",
+                            flag,
+                            fmt::join(backend_names, "|")));
         }
         if (word.starts_with('-') || has_config) return unknown_word(app, word, "dpfs serve");
         return wrong(fmt::format("serve: no back end '{}'{}; write {}",
