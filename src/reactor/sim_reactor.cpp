@@ -9,6 +9,7 @@
 #include <linux/openat2.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <utility>
 #include <vector>
@@ -54,6 +55,12 @@ bool makes_a_name(const Arguments& call) {
 
 bool moves_data(OpCode code) {
     return code == OpCode::readv || code == OpCode::writev;
+}
+
+/// Faults are a disk's: an eventfd or a socket has none of them.
+bool is_regular_file(int fd) {
+    struct stat status = {};
+    return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 bool keeps_messages_apart(int fd) {
@@ -169,7 +176,8 @@ bool SimReactor::try_to_finish(const Pending& pending) {
 
 std::int32_t SimReactor::perform(const Arguments& call) noexcept {
     if (const auto fault = injected_fault(call)) return *fault;
-    if (moves_data(call.code) && world_.random().chance(world_.faults().short_io)) {
+    if (moves_data(call.code) && world_.random().chance(world_.faults().short_io) &&
+        is_regular_file(call.fd)) {
         return short_transfer(call);
     }
     return make_as_caller(call);
@@ -178,7 +186,7 @@ std::int32_t SimReactor::perform(const Arguments& call) noexcept {
 std::optional<std::int32_t> SimReactor::injected_fault(const Arguments& call) noexcept {
     SimRandom& random = world_.random();
     const SimFaults& faults = world_.faults();
-    const bool on_file = call.offset != static_cast<std::uint64_t>(-1);
+    const bool on_file = moves_data(call.code) && is_regular_file(call.fd);
     const bool allocates =
         (call.code == OpCode::writev && on_file) || call.code == OpCode::fallocate;
     if ((allocates || makes_a_name(call)) && random.chance(faults.no_space)) return -ENOSPC;
