@@ -126,8 +126,9 @@ Task<Result<std::size_t>> MirrorFs::read_slowly(fuse::Context& context,
             fd = file->descriptor.get();  // stricter than it says: the page cache serves
             continue;
         }
-        if (!size && done == 0) co_return fail(size.error());
-        if (!size || *size == 0) break;
+        // Also after some bytes: fewer than asked, without an error, mean the end of the file.
+        if (!size) co_return fail(size.error());
+        if (*size == 0) break;
         done += *size;
     }
     co_return done;

@@ -48,30 +48,32 @@ struct XattrRule {
         refuse,  ///< EPERM to set, ENODATA to get, never listed
     };
     Action action = Action::pass;
-    std::string match;
-    std::string host_prefix;
+    std::string match = {};
+    std::string host_prefix = {};
 };
 
 /// What a MirrorFs serves, and how. Every field has a usable default but `directory`.
 struct MirrorOptions {
-    std::string directory;  ///< the shared directory's path; resolved once, at start
+    std::string directory = {};  ///< the shared directory's path; resolved once, at start
     bool read_only = false;
 
     CachePolicy cache = CachePolicy::automatic;
     // Unset: what the policy says (0 s, 1 s, 1 day; negative names: 0 s).
-    std::optional<Duration> entry_valid;
-    std::optional<Duration> attributes_valid;
-    std::optional<Duration> negative_valid;
+    std::optional<Duration> entry_valid = {};
+    std::optional<Duration> attributes_valid = {};
+    std::optional<Duration> negative_valid = {};
 
     DirectPolicy direct = DirectPolicy::passthrough;
     SubmountPolicy submounts = SubmountPolicy::announce;
     bool writeback = false;  ///< the tenant may collect writes (one tenant a directory)
-    bool posix_acl = false;  ///< the tenant's kernel evaluates and edits POSIX ACLs
+    /// The tenant's kernel evaluates and edits POSIX ACLs. Without it their rules do not hold for
+    /// the tenant: it decides by the mode bits alone.
+    bool posix_acl = true;
     bool xattr = true;       ///< false: EOPNOTSUPP to all of them
 
-    std::vector<XattrRule> xattr_rules;
-    std::vector<IdRange> uid_map;  ///< empty: the same ids on both sides
-    std::vector<IdRange> gid_map;
+    std::vector<XattrRule> xattr_rules = {};
+    std::vector<IdRange> uid_map = {};  ///< empty: the same ids on both sides
+    std::vector<IdRange> gid_map = {};
 
     /// Inodes the tenant may know at once; beyond: ENFILE.
     std::size_t inode_count_max = 4'000'000;
