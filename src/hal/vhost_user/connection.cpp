@@ -174,9 +174,15 @@ Task<Result<Reply>> Connection::dispatch(const Rule& rule, Message& message) {
 }
 
 void Connection::on_ring_broken(std::uint16_t index, virtio::Violation violation) noexcept {
-    context_.log.error("the driver broke queue {}: {}; the device needs a reset",
-                       index,
-                       virtio::describe(violation));
+    if (violation != virtio::Violation::none) {
+        context_.log.error("the driver broke queue {}: {}; the device needs a reset",
+                           index,
+                           virtio::describe(violation));
+    } else if (!needs_reset_) {
+        context_.log.error(
+            "the front end took away memory that it had shared; the device "
+            "needs a reset");
+    }
     if (std::exchange(needs_reset_, true)) return;
     background_.spawn(halt_all_rings());
 }

@@ -15,6 +15,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -156,6 +157,7 @@ class Connection {
     std::uint64_t protocol_features_ = 0;
     std::uint8_t status_ = 0;
     bool needs_reset_ = false;
+    MemoryLost memory_lost_ = std::make_shared<std::atomic<bool>>(false);
     MemoryTable memory_;
     std::shared_ptr<const virtio::DirtyLog> log_;
     std::uint64_t log_size_ = 0;  // bytes

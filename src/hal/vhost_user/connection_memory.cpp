@@ -54,7 +54,7 @@ Task<Result<Reply>> Connection::set_mem_table(Message& message) {
     for (std::uint32_t i = 0; i < count; ++i) {
         const auto region =
             message.as<wire::MemoryRegion>(sizeof(header) + i * sizeof(wire::MemoryRegion));
-        const auto added = table.add(region, message.fds[i].get(), memory_);
+        const auto added = table.add(region, message.fds[i].get(), memory_, memory_lost_);
         if (!added) {
             co_return refuse(
                 "region {} ({}): {}", i, describe(region), errno_name(added.error()));
@@ -72,7 +72,7 @@ Task<Result<Reply>> Connection::add_mem_reg(Message& message) {
     const wire::MemoryRegion region = message.as<wire::SingleMemoryRegion>().region;
     if (message.fd_count != 1) co_return refuse("no file descriptor for {}", describe(region));
     MemoryTable table = memory_;
-    const auto added = table.add(region, message.fds[0].get(), memory_);
+    const auto added = table.add(region, message.fds[0].get(), memory_, memory_lost_);
     if (!added) co_return refuse("{}: {}", describe(region), errno_name(added.error()));
     co_await or_return(co_await use_memory(std::move(table)));
     co_return Reply::none();
@@ -106,7 +106,8 @@ Task<Result<Reply>> Connection::set_log_base(Message& message) {
                          std::uint64_t{log.offset},
                          errno_name(mapped.error()));
     }
-    log_ = std::make_shared<const virtio::DirtyLog>(std::move(*mapped), size);
+    log_ = std::make_shared<const virtio::DirtyLog>(
+        guard(std::move(*mapped), size, memory_lost_), size);
     log_size_ = size;
     if (!log_covers(*memory_.snapshot())) {
         co_return refuse("a log of {:#x} bytes does not cover the memory", size);
@@ -130,6 +131,7 @@ Task<Result<Reply>> Connection::get_inflight_fd(Message& message) {
         size > context_.options.queue_size_max) {
         co_return refuse("{} queues of {} entries", count, size);
     }
+    if (packed()) co_return deny("packed rings keep no list of requests in flight");
     const std::uint64_t bytes = inflight_area_size(packed(), count, size);
     auto fd = make_inflight_area(bytes);
     if (!fd) co_return refuse("{} bytes: {}", bytes, errno_name(fd.error()));
@@ -149,6 +151,7 @@ Task<Result<Reply>> Connection::set_inflight_fd(Message& message) {
     const std::uint64_t bytes = request.mmap_size;
     if (message.fd_count != 1) co_return refuse("no file descriptor");
     if (any_ring_runs()) co_return refuse("rings are running");
+    if (packed()) co_return deny("packed rings keep no list of requests in flight");
     if (count == 0 || count > rings_.size() || size == 0 ||
         size > context_.options.queue_size_max || bytes > inflight_size_max ||
         bytes < inflight_area_size(packed(), count, size)) {
@@ -157,7 +160,7 @@ Task<Result<Reply>> Connection::set_inflight_fd(Message& message) {
     auto mapped = virtio::map_shared(message.fds[0].get(), bytes, request.mmap_offset);
     if (!mapped) co_return refuse("cannot map it: {}", errno_name(mapped.error()));
     inflight_ = {
-        .bytes = std::move(*mapped),
+        .bytes = guard(std::move(*mapped), bytes, memory_lost_),
         .queue_count = count,
         .queue_size = size,
         .packed = packed(),

@@ -187,6 +187,7 @@ Task<Result<void>> Connection::start_if_ready(std::uint16_t index) {
         setup.config.state = virtio::RingState::from_vring_base(*ring.base, packed());
     }
     setup.memory = memory_.snapshot();
+    setup.memory_lost = memory_lost_;
     setup.kick = std::move(ring.kick);
     setup.enabled = ring.enabled;
     setup.logs = logs_for(ring);

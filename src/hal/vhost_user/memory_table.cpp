@@ -15,7 +15,8 @@ bool wraps_around(std::uint64_t start, std::uint64_t size) noexcept {
 
 Result<void> MemoryTable::add(const wire::MemoryRegion& region,
                               int fd,
-                              const MemoryTable& old) {
+                              const MemoryTable& old,
+                              const MemoryLost& lost) {
     if (entries_.size() >= slot_count_max) return fail(Errno::no_space);
     if (region.size == 0 || wraps_around(region.guest_address, region.size) ||
         wraps_around(region.user_address, region.size) ||
@@ -36,7 +37,7 @@ Result<void> MemoryTable::add(const wire::MemoryRegion& region,
     } else {
         auto mapped = virtio::map_shared(fd, region.size, region.mmap_offset);
         if (!mapped) return fail(mapped.error());
-        entry.host = std::move(*mapped);
+        entry.host = guard(std::move(*mapped), region.size, lost);
     }
 
     auto memory = snapshot_->with({

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "hal/vhost_user/bus_error.hpp"
 #include "hal/vhost_user/wire.hpp"
 #include "virtio/guest_memory.hpp"
 
@@ -35,7 +36,10 @@ class MemoryTable {
     /// that lie in it stay where they are.
     /// Errors: EINVAL (empty, wraps around, not within the file), EEXIST (overlaps another),
     /// ENOSPC (too many), others from fstat and mmap.
-    Result<void> add(const wire::MemoryRegion& region, int fd, const MemoryTable& old);
+    Result<void> add(const wire::MemoryRegion& region,
+                     int fd,
+                     const MemoryTable& old,
+                     const MemoryLost& lost);
 
     /// The region is identified by both of its addresses and its size. Errors: ENOENT.
     Result<void> remove(const wire::MemoryRegion& region);

@@ -24,7 +24,8 @@ bool Vring::poll() noexcept {
 
 bool Vring::arm() noexcept {
     flush();
-    return popping() && ring_->enable_notifications();
+    if (!popping()) return false;
+    return ring_->enable_notifications() || memory_lost();
 }
 
 void Vring::disarm() noexcept {
@@ -33,6 +34,10 @@ void Vring::disarm() noexcept {
 
 bool Vring::take_requests() noexcept {
     stats_.polls.add();
+    if (memory_lost()) {
+        break_ring();
+        return true;
+    }
     for (int taken = 0; taken < batch_max; ++taken) {
         virtio::RingState before;
         if (inflight_) before = ring_->state();

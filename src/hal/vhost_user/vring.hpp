@@ -19,7 +19,8 @@
 
 namespace dpfs::hal::vhost_user {
 
-/// Who hears that a driver broke a ring. Thread: the control reactor's.
+/// Who hears that a driver broke a ring, or (Violation::none) that memory went away. Thread:
+/// the control reactor's.
 class VringOwner {
   public:
     virtual void on_ring_broken(std::uint16_t index, virtio::Violation violation) noexcept = 0;
@@ -38,6 +39,7 @@ struct RingLogs {
 struct RingSetup {
     virtio::RingConfig config;
     MemorySnapshot memory;
+    MemoryLost memory_lost;
     UniqueFd kick;  ///< none: the ring is looked at from time to time
     bool enabled = false;
     RingLogs logs;
@@ -125,6 +127,9 @@ class Vring final : public Queue, private reactor::Pollable {
     [[nodiscard]] bool popping() const noexcept { return state_ == State::running && enabled_; }
     [[nodiscard]] Result<void> ring_lies_in(const virtio::GuestMemory& memory) const;
     void use_memory(MemorySnapshot memory);
+    [[nodiscard]] bool memory_lost() const noexcept {
+        return memory_lost_->load(std::memory_order_relaxed);
+    }
     void use_logs(RingLogs logs);
     void retire(MemoryEpoch& epoch) noexcept;
 
@@ -148,6 +153,7 @@ class Vring final : public Queue, private reactor::Pollable {
     std::unique_ptr<InflightTracker> inflight_;
     RingLogs logs_;
 
+    MemoryLost memory_lost_;
     std::vector<std::unique_ptr<MemoryEpoch>> epochs_;
     MemoryEpoch* memory_ = nullptr;  // the newest
 

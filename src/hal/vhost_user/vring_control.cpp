@@ -103,6 +103,7 @@ Result<void> Vring::start_here(RingSetup& setup) {
     ring_ = std::move(*made);
     config_ = setup.config;
     enabled_ = setup.enabled;
+    memory_lost_ = std::move(setup.memory_lost);
     use_memory(std::move(setup.memory));
     use_logs(std::move(setup.logs));
     make_slots(ring_->size() + 1);  // one more than can be in flight: pop() needs a free one
@@ -341,7 +342,9 @@ Task<void> Vring::signal(std::shared_ptr<UniqueFd> fd, reactor::Counter* counter
 Task<void> Vring::report_broken() {
     co_await reactor().yield();  // poll() is on the stack, and others with it
     co_await signal(error_, nullptr);
-    const virtio::Violation violation = ring_->violation();
+    // What a ring of zeros looks like is not the driver's doing.
+    const virtio::Violation violation =
+        memory_lost() ? virtio::Violation::none : ring_->violation();
     co_await Reactor::switch_to(control_);
     owner_.on_ring_broken(index(), violation);
     co_await Reactor::switch_to(reactor());
