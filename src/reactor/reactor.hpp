@@ -244,8 +244,8 @@ class Reactor {
                 limit};
     }
 
-    // --- sockets and descriptors that are waited for. Not for descriptors with O_NONBLOCK:
-    // io_uring then gives EAGAIN instead of waiting (docs/footguns.md).
+    // --- sockets and descriptors that are waited for; in blocking mode, because older kernels
+    // give EAGAIN for those with O_NONBLOCK instead of waiting (docs/footguns.md)
 
     /// The new descriptor has SOCK_CLOEXEC.
     OperationAwaiter<UniqueFd> accept(int fd, Limit limit = {}) noexcept {

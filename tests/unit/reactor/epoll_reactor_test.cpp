@@ -43,12 +43,15 @@ Task<int> use_files_and_streams(Reactor& reactor) {
     if (!fd) co_return 10;
     std::string text = "hello";
     const iovec buffer = buffer_of(text);
-    if (co_await reactor.writev(fd->get(), std::span(&buffer, 1), 0) != 5u) co_return 11;
-    if (co_await reactor.readv(fd->get(), std::span(&buffer, 1), 0) != 5u) co_return 12;
+    const auto written = co_await reactor.writev(fd->get(), std::span(&buffer, 1), 0);
+    if (written != 5u) co_return 11;
+    const auto read = co_await reactor.readv(fd->get(), std::span(&buffer, 1), 0);
+    if (read != 5u) co_return 12;
 
     const UniqueFd silent = make_eventfd();
     const Limit limit = {.deadline = reactor.now() + milliseconds(2)};
-    if (co_await reactor.poll(silent.get(), 1, limit)) co_return 13;
+    const auto polled = co_await reactor.poll(silent.get(), 1, limit);
+    if (polled || polled.error() != Errno::timed_out) co_return 13;
     const auto nothing = [] {};
     co_await reactor.blocking(nothing);
     co_return 0;

@@ -164,7 +164,9 @@ Task<void> listen_for_kicks(Reactor& reactor, int kick, CancelSource& cancel) {
     std::uint64_t count = 0;
     const iovec to = {&count, sizeof count};
     const Limit limit = {.cancel = &cancel};
-    while (co_await reactor.readv(kick, std::span(&to, 1), no_offset, limit)) {
+    while (true) {
+        const auto kicked = co_await reactor.readv(kick, std::span(&to, 1), no_offset, limit);
+        if (!kicked) co_return;
         reactor.notice_work();
     }
 }
