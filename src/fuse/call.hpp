@@ -45,6 +45,12 @@ struct Call {
     /// A copy of the arguments' rest, up to `size_max` bytes of it.
     Text take_text(std::size_t size_max = text_size_max);
 
+    /// The data of a WRITE, which are the next `size` bytes of the arguments, where the tenant
+    /// has them. Error: EINVAL, if there are fewer.
+    Result<std::span<const iovec>> data_to_write(std::size_t size);
+    /// Where the tenant wants the data of a READ. Error: EINVAL, if that is less than `size`.
+    Result<std::span<const iovec>> room_to_read(std::size_t size);
+
     /// Writes the next part of the reply's payload. Error: EIO, where there is no room.
     template <wire_struct T>
     Result<std::size_t> put(const T& value) noexcept {
@@ -63,12 +69,13 @@ struct Call {
     reactor::CancelSource cancel;
     Context context;
 
-    IovecCursor out_header{{}};  ///< the reply's start
-    IovecCursor payload{{}};     ///< what follows its header
+    IovecCursor out_header{{}};    ///< the reply's start
+    IovecCursor payload{{}};       ///< what follows its header
+    std::size_t request_size = 0;  ///< of the readable memory; not less than header.len
     std::size_t reply_size_max = 0;
     std::size_t payload_size_max = 0;  ///< what the handler may answer with
 
-    std::vector<iovec> data;  ///< of a READ or WRITE, in the tenant's memory
+    std::vector<iovec> data;  ///< of a READ or WRITE whose descriptors had to be cut
     Buffer text;              ///< the copy that take_text() made
     Buffer output;            ///< what is put together before it goes to the tenant
     std::optional<DirectoryWriter> directory;

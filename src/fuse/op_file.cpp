@@ -77,7 +77,8 @@ Answer op::read(Session& session, Call& call) {
     if (!in) return refuse(in.error());
     if (in->size > session.negotiation().read_size_max()) return refuse(Errno::invalid);
     if (!is_file_range(in->offset, in->size)) return refuse(Errno::invalid);
-    if (!call.payload.take_iovecs(in->size, call.data)) return refuse(Errno::invalid);
+    const auto to = call.room_to_read(in->size);
+    if (!to) return refuse(to.error());
     call.payload_size_max = in->size;
 
     return session.file_system().read(
@@ -85,7 +86,7 @@ Answer op::read(Session& session, Call& call) {
         call.node(),
         FileHandle{in->fh},
         {.offset = in->offset, .size = in->size, .flags = in->flags},
-        call.data);
+        *to);
 }
 
 /// FUSE_WRITE (16): the file system takes the data from where the tenant has it.
@@ -100,7 +101,8 @@ Answer op::write(Session& session, Call& call) {
     if (!in) return refuse(in.error());
     if (in->size > session.negotiation().request_size_max) return refuse(Errno::invalid);
     if (!is_file_range(in->offset, in->size)) return refuse(Errno::invalid);
-    if (!call.arguments.take_iovecs(in->size, call.data)) return refuse(Errno::invalid);
+    const auto from = call.data_to_write(in->size);
+    if (!from) return refuse(from.error());
 
     return answer<std::size_t>(
         call,
@@ -113,7 +115,7 @@ Answer op::write(Session& session, Call& call) {
              .flags = in->flags,
              .from_page_cache = (in->write_flags & wire::write_cache) != 0,
              .kill_suid_gid = (in->write_flags & wire::write_kill_suidgid) != 0},
-            call.data),
+            *from),
         put_written);
 }
 
