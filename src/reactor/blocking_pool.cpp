@@ -2,10 +2,10 @@
 #include "reactor/blocking_pool.hpp"
 
 #include "base/assert.hpp"
+#include "reactor/blocked_signals.hpp"
 #include "reactor/event_loop.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <pthread.h>
 #include <system_error>
@@ -41,7 +41,7 @@ bool BlockingPool::try_submit(BlockingCall& call, EventLoop& loop) {
         last_ = &call;
         ++queue_count_;
         if (queue_count_ > idle_count_ && threads_.size() < options_.thread_count_max) {
-            start_thread();
+            try_to_start_thread();
         }
     }
     work_came_.notify_one();
@@ -64,25 +64,20 @@ std::size_t BlockingPool::queue_count() const {
 }
 
 void BlockingPool::start_thread() {
-    // Signals are for the threads that expect them; a new thread has its maker's mask.
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const BlockedSignals blocked;
+    threads_.emplace_back(&BlockingPool::work, this);
+    ++idle_count_;  // from now on, or one call would start another thread for itself
+    char name[16];  // with the NUL, by pthread_setname_np(3)
+    std::snprintf(name, sizeof name, "dpfs-b%u", static_cast<unsigned>(threads_.size() - 1));
+    pthread_setname_np(threads_.back().native_handle(), name);
+}
+
+void BlockingPool::try_to_start_thread() noexcept {
     try {
-        threads_.emplace_back(&BlockingPool::work, this);
-        ++idle_count_;  // from now on, or one call would start another thread for itself
-        char name[16];  // with the NUL, by pthread_setname_np(3)
-        std::snprintf(
-            name, sizeof name, "dpfs-b%u", static_cast<unsigned>(threads_.size() - 1));
-        pthread_setname_np(threads_.back().native_handle(), name);
+        start_thread();
     } catch (const std::system_error&) {
-        // The others will do it, later; but there must be others.
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
-        if (threads_.empty()) throw;
-        return;
+        // Those that are there will do it, later.
     }
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 BlockingCall& BlockingPool::take_call() noexcept {

@@ -45,6 +45,7 @@ class BlockingPool {
 
   private:
     void start_thread();
+    void try_to_start_thread() noexcept;
     void work();
     /// Called with the lock held.
     BlockingCall& take_call() noexcept;

@@ -2,8 +2,9 @@
 #include "reactor/reactor_threads.hpp"
 
 #include "base/assert.hpp"
+#include "reactor/blocked_signals.hpp"
 
-#include <csignal>
+#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <future>
@@ -71,17 +72,13 @@ Result<void> ReactorThreads::start(Member& member,
         if (ready) loop.run();
     };
 
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     int failure = 0;
     try {
+        const BlockedSignals blocked;
         member.thread = std::thread(std::move(run));
     } catch (const std::system_error&) {
         failure = EAGAIN;
     }
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (failure == 0) {
         char name[16];  // with the NUL, by pthread_setname_np(3)
         std::snprintf(name, sizeof name, "dpfs-r%u", static_cast<unsigned>(index));

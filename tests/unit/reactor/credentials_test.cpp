@@ -6,7 +6,6 @@
 #include "reactor_fixture.hpp"
 
 #include <algorithm>
-#include <functional>
 #include <latch>
 #include <linux/openat2.h>
 #include <sys/fsuid.h>
@@ -34,7 +33,8 @@ class ActAs : public testing::Test {
     }
     [[nodiscard]] std::string path(std::string_view name) const { return scratch_.path(name); }
 
-    static void on_prepared_thread(const std::function<void()>& work) {
+    template <class Work>
+    static void on_prepared_thread(Work work) {
         std::thread thread([&] {
             EXPECT_TRUE(prepare_thread_credentials());
             work();

@@ -243,26 +243,29 @@ std::int64_t cpu_time_ns(std::thread& thread) {
     return used.tv_sec * 1'000'000'000 + used.tv_nsec;
 }
 
-void expect_idle_costs_nothing(ServedQueue& served) {
+Task<void> pass(Reactor& reactor, Duration time) {
+    (void)co_await reactor.sleep(time);
+}
+
+/// `other` lets the time pass: not to synchronise, but because idling is a matter of time.
+void expect_idle_costs_nothing(ServedQueue& served, EventLoop& other) {
     served.wait_until_asleep();
-    const timespec settle = {0, 50'000'000};  // not to synchronise: the spin has to pass
-    ::nanosleep(&settle, nullptr);
+    run_to_completion(other, pass(other, milliseconds(50)));  // the spin of the start is over
     const std::uint64_t rounds = served.loop->statistics().rounds.value();
     const std::int64_t used = cpu_time_ns(served.thread);
-    const timespec while_idle = {0, 100'000'000};
-    ::nanosleep(&while_idle, nullptr);
+    run_to_completion(other, pass(other, milliseconds(100)));
     EXPECT_EQ(served.loop->statistics().rounds.value(), rounds);
     EXPECT_EQ(cpu_time_ns(served.thread), used);
 }
 
 TEST_P(EventLoops, an_idle_loop_costs_nothing_when_adaptive) {
     ServedQueue served(GetParam(), pool(), {.mode = PollMode::adaptive});
-    expect_idle_costs_nothing(served);
+    expect_idle_costs_nothing(served, reactor());
 }
 
 TEST_P(EventLoops, an_idle_loop_costs_nothing_when_interrupt) {
     ServedQueue served(GetParam(), pool(), {.mode = PollMode::interrupt});
-    expect_idle_costs_nothing(served);
+    expect_idle_costs_nothing(served, reactor());
 }
 
 /// A pollable that takes itself away while it is polled.
