@@ -61,7 +61,8 @@ class Connection {
         std::optional<wire::VringAddress> address;
         std::optional<std::uint32_t> base;
         bool enabled = false;
-        bool kick_set = false;  ///< and no GET_VRING_BASE since
+        bool kick_set = false;     ///< and no GET_VRING_BASE since
+        bool base_needed = false;  ///< the kick came early: more is to be said first
         bool running = false;
         UniqueFd kick;  ///< until the ring runs
     };

@@ -70,6 +70,7 @@ Task<Result<Reply>> Connection::set_vring_num(Message& message) {
     }
     if (rings_[index].running) co_return refuse("queue {} is running", index);
     rings_[index].size = size;
+    co_await or_return(co_await start_if_ready(index));
     co_return Reply::none();
 }
 
@@ -101,6 +102,7 @@ Task<Result<Reply>> Connection::set_vring_base(Message& message) {
     const std::uint16_t index = co_await or_return(ring_index(state.index));
     if (rings_[index].running) co_return refuse("queue {} is running", index);
     rings_[index].base = state.num;
+    co_await or_return(co_await start_if_ready(index));
     co_return Reply::none();
 }
 
@@ -124,6 +126,7 @@ Task<Result<Reply>> Connection::set_vring_kick(Message& message) {
     }
     ring.kick = std::move(kick.fd);
     ring.kick_set = true;
+    ring.base_needed = ring.size == 0 || !ring.address;
     co_await or_return(co_await start_if_ready(kick.index));
     co_return Reply::none();
 }
@@ -163,12 +166,13 @@ Task<void> Connection::apply_logs() {
 }
 
 /// A ring starts when its kick descriptor is set and all else is known: at SET_VRING_KICK as a
-/// rule. Requests that were made available before are found without a kick, so nothing is lost
-/// to a front end that sends none for them.
+/// rule, but any order will do. Requests that were made available before are found without a
+/// kick, so nothing is lost to a front end that sends none for them.
 Task<Result<void>> Connection::start_if_ready(std::uint16_t index) {
     RingSettings& ring = rings_[index];
     if (ring.running || !ring.kick_set || needs_reset_) co_return Result<void>();
     if (ring.size == 0 || !ring.address) co_return Result<void>();
+    if (ring.base_needed && !ring.base) co_return Result<void>();
     if ((features_ & virtio::feature_version_1) == 0) {
         co_return refuse("queue {} cannot start: VERSION_1 was not negotiated", index);
     }

@@ -59,6 +59,22 @@ TEST_F(Lifecycle, ring_goes_on_where_it_stopped) {
     }
 }
 
+TEST_F(Lifecycle, ring_starts_with_the_kick_first_and_the_base_last) {
+    start_device();
+    FrontEnd front_end = connect_and_share(split_features);
+    const auto queue = start_queue(front_end, 1);
+    for (std::uint32_t i = 0; i < 5; ++i) echo_once(*queue, i);
+    ASSERT_EQ(front_end.get_vring_base(1), 5U);
+    ASSERT_TRUE(front_end.tell(MessageId::reset_device, {}));
+    ASSERT_TRUE(front_end.set_vring_fd(MessageId::set_vring_kick, 1, queue->kick_fd()));
+    ASSERT_TRUE(front_end.set_vring_fd(MessageId::set_vring_call, 1, queue->call_fd()));
+    ASSERT_TRUE(front_end.set_vring(MessageId::set_vring_enable, 1, 1));
+    ASSERT_TRUE(front_end.tell(MessageId::set_vring_addr, queue->vring_address()));
+    ASSERT_TRUE(front_end.set_vring(MessageId::set_vring_num, 1, 64));
+    ASSERT_TRUE(front_end.set_vring(MessageId::set_vring_base, 1, 5));
+    echo_once(*queue, 5);
+}
+
 TEST_F(Lifecycle, stopped_ring_takes_nothing) {
     start_device();
     FrontEnd front_end = connect_and_share(split_features);
