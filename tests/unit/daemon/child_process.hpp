@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/unique_fd.hpp"
+
+#include <chrono>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace dpfs::daemon {
+
+/// The program itself, as an operator runs it. Every wait has a limit, after which the test
+/// fails. A process that still runs at the end is killed.
+class ChildProcess {
+  public:
+    static constexpr std::chrono::seconds limit{60};
+
+    /// `arguments` without the program's name.
+    explicit ChildProcess(std::vector<std::string> arguments);
+    ChildProcess(const ChildProcess&) = delete;
+    ChildProcess& operator=(const ChildProcess&) = delete;
+    ~ChildProcess();
+
+    /// The next line on standard output or error; empty: it has ended, or the limit has passed.
+    std::string next_output_line();
+    std::string next_error_line();
+    /// Lines on standard error up to one that has `text`; that one, or empty.
+    std::string error_line_with(const std::string& text);
+
+    void signal(int number) const;
+    /// Waits for its end. The exit code; -1: it did not end, or not by itself.
+    int wait();
+    [[nodiscard]] pid_t pid() const { return pid_; }
+
+  private:
+    struct Stream {
+        UniqueFd fd;
+        std::string buffer;
+        bool ended = false;
+    };
+    static std::string next_line(Stream& stream);
+
+    pid_t pid_ = -1;
+    Stream output_;
+    Stream error_;
+};
+
+}  // namespace dpfs::daemon
