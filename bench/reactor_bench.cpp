@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/uio.h>
 #include <thread>
+#include <vector>
 
 namespace dpfs::reactor {
 namespace {
@@ -80,17 +81,21 @@ void poll_ready(benchmark::State& state) {
     run_to_completion(*reactor, polls(*reactor, fd.get(), state));
 }
 
-Task<void> read_page(EventLoop& reactor, int fd) {
-    alignas(4096) char page[4096];
-    const iovec to = {page, sizeof page};
+struct alignas(4096) Page {
+    char bytes[4096];
+};
+
+Task<void> read_page(EventLoop& reactor, int fd, Page& page) {
+    const iovec to = {page.bytes, sizeof page.bytes};
     benchmark::DoNotOptimize(co_await reactor.readv(fd, std::span(&to, 1), 0));
 }
 
 Task<void> read_batches(EventLoop& reactor, int fd, benchmark::State& state) {
     constexpr int depth = 32;
+    std::vector<Page> pages(depth);
     Gate gate;
     for (auto _ : state) {
-        for (int i = 0; i < depth; ++i) gate.spawn(read_page(reactor, fd));
+        for (Page& page : pages) gate.spawn(read_page(reactor, fd, page));
         co_await gate.close();
         gate.reopen();
     }
@@ -101,8 +106,8 @@ Task<void> read_batches(EventLoop& reactor, int fd, benchmark::State& state) {
 void read_cached_pages_in_place(benchmark::State& state) {
     const UniqueFd fd(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
     if (::ftruncate(fd.get(), 4096) != 0) std::abort();
-    alignas(4096) char page[4096];
-    const iovec to = {page, sizeof page};
+    Page page;
+    const iovec to = {page.bytes, sizeof page.bytes};
     for (auto _ : state) benchmark::DoNotOptimize(::preadv(fd.get(), &to, 1, 0));
     state.SetItemsProcessed(state.iterations());
 }
