@@ -126,6 +126,8 @@ Task<Result<std::size_t>> MirrorFs::read_slowly(fuse::Context& context,
             fd = file->descriptor.get();  // stricter than it says: the page cache serves
             continue;
         }
+        // O_DIRECT cannot go on from the end of a file that is no multiple of its blocks.
+        if (!size && size.error() == Errno::invalid && done != 0) break;
         // Also after some bytes: fewer than asked, without an error, mean the end of the file.
         if (!size) co_return fail(size.error());
         if (*size == 0) break;

@@ -278,6 +278,18 @@ TEST_P(MirrorIo, follows_the_tenants_o_direct_and_its_errors) {
     std::free(aligned);
 }
 
+TEST_P(MirrorIo, reads_up_to_an_end_that_is_not_aligned_with_o_direct) {
+    host_write("file", std::string(5000, 'x'));
+    const auto [node, handle] = open("file", O_RDONLY | O_DIRECT);
+    auto* const aligned = static_cast<char*>(std::aligned_alloc(4096, 16384));
+    const std::array to = {iovec{aligned, 16384}};
+    const fuse::ReadRequest request = {.offset = 0, .size = 16384, .flags = O_DIRECT};
+
+    EXPECT_EQ(guest_->run(fs().read(guest_->context, node, handle, request, to)).value(),
+              5000u);
+    std::free(aligned);
+}
+
 TEST_P(MirrorIo, ignores_the_tenants_o_direct_with_policy_never) {
     host_write("file", "data");
     serve({.direct = DirectPolicy::never});
