@@ -6,8 +6,14 @@
 #include "daemon/config_check.hpp"
 #include "daemon/nearest.hpp"
 #include "daemon/schema.hpp"
+#include "daemon/stray_character.hpp"
 
 #include <fmt/format.h>
+
+// toml++ 3.3 asserts about what is in the file ("[!]" is enough), before it looks and reports
+// an error; with NDEBUG it even lets the compiler assume so. Without its asserts it reports.
+#undef NDEBUG
+#define TOML_ASSERT(expression) static_assert(true)
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
@@ -179,6 +185,10 @@ Parsed<std::string> read_file(const std::string& path) {
 }  // namespace
 
 Parsed<Config> parse_config(std::string_view text, std::string_view name) {
+    if (const auto line = line_of_stray_character(text)) {
+        return wrong(fmt::format(
+            "{}:{}: not TOML: a character outside of quotes that is not ASCII", name, *line));
+    }
     const toml::parse_result parsed = toml::parse(text);
     const Reader reader(name);
     if (!parsed) {

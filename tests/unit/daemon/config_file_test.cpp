@@ -192,6 +192,11 @@ const Malformed no_toml[] = {
     {"key_twice", "[daemon]\nthreads = 1\nthreads = 2\n", "f.toml:3: not TOML: "},
     {"section_twice", "[daemon]\n[daemon]\n", "f.toml:2: not TOML: "},
     {"leading_zero", "[[device]]\nqueues = 04\n", "f.toml:2: not TOML: "},
+    {"no_key_in_brackets", "[!]\n", "f.toml:1: not TOML: "},
+    {"control_character_as_key", "[\x15]\n", "f.toml:1: not TOML: "},
+    {"letter_that_is_not_ascii_in_a_key",
+     "[[device]]\nt\u00e4g = 'a'\n",
+     "f.toml:2: not TOML: a character outside of quotes that is not ASCII"},
     {"no_utf8", "[[device]]\ntag = '\xff'\n", "f.toml:2: not TOML: "},
 };
 
