@@ -51,7 +51,7 @@ constexpr std::array rows = {
     of_kind(normal(Opcode::forget, "FORGET", size_of<ForgetIn>, 0, op::forget), Kind::no_reply),
     normal(Opcode::getattr, "GETATTR", size_of<GetattrIn>, size_of<AttrOut>, op::getattr),
     normal(Opcode::setattr, "SETATTR", size_of<SetattrIn>, size_of<AttrOut>, op::setattr),
-    normal(Opcode::readlink, "READLINK", 0, 0, op::readlink),
+    normal(Opcode::readlink, "READLINK", 0, 1, op::readlink),
     normal(Opcode::symlink, "SYMLINK", 1, size_of<EntryOut>, op::symlink),
     normal(Opcode::mknod, "MKNOD", size_of<MknodIn> + 1, size_of<EntryOut>, op::mknod),
     normal(Opcode::mkdir, "MKDIR", size_of<MkdirIn> + 1, size_of<EntryOut>, op::mkdir),

@@ -17,12 +17,13 @@ Answer end_mount(Session& session, Call& call) {
 }  // namespace
 
 /// FUSE_INIT (26): a mount begins. Answered when the file system is ready, whatever that takes.
+/// One that is there already ends: its kernel is gone, or it would not ask.
 ///
 /// In       init_in: 16 bytes, or 64 since 7.36; bytes beyond are ignored.
 /// Out      init_out: 64 bytes, 24 before 7.23. To a newer major version: ours, and the tenant
 ///          asks again with that.
 /// Errors   EPROTO  older than 7.12;
-///          EIO     there is a mount already, or no room for the reply;
+///          EIO     no room for the reply;
 ///          others  from the file system, which may be asked again.
 Answer op::init(Session& session, Call& call) {
     wire::InitIn in{};

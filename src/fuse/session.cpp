@@ -94,7 +94,8 @@ bool Session::admit(Lane& lane, Call& call) noexcept {
         switch (state) {
             case State::fresh:
             case State::running: {
-                if (init != (state == State::fresh)) {
+                // A tenant that was restarted mounts again without having unmounted.
+                if (!init && state == State::fresh) {
                     finish(lane, call, fail(Errno::io_error));
                     return false;
                 }

@@ -25,7 +25,7 @@ struct Lane;
 /// ends with them.
 ///
 ///     fresh ──INIT──► initialising ──► running ──DESTROY──► destroying ──► fresh
-///                          └─ refused ─► fresh
+///         └────────INIT───────────┴─ refused ─► fresh
 ///
 /// While fresh, everything but INIT gets EIO (as libfuse does; Linux sends nothing else). While
 /// initialising or destroying, requests wait and are looked at again afterwards.
@@ -86,11 +86,16 @@ class Session final : public hal::RequestSink {
     Task<void> interrupt_all(Lane& home);
     /// Ends all waits, then waits until no request is under way on any reactor.
     Task<void> drain(reactor::Reactor& home);
+    /// Drains, and has the file system forget the mount, if there is one.
+    Task<void> end_mount(reactor::Reactor& home);
 
     FileSystem& file_system_;
     const SessionOptions options_;
     const Logger logger_;
     std::atomic<State> state_ = State::fresh;
+    /// Whether the file system has a mount to forget. Its users are what changes the state, one
+    /// at a time.
+    bool mounted_ = false;
     Negotiation negotiation_;
     std::vector<std::unique_ptr<Lane>> lanes_;
 };

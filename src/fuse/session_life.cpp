@@ -14,6 +14,12 @@ namespace dpfs::fuse {
 using reactor::Reactor;
 
 Answer Session::initialise(Call& call, wire::InitIn in) {
+    if (mounted_) {
+        logger_.info("the tenant mounts again without having unmounted");
+        co_await end_mount(call.context.reactor);
+        // The end of the old mount's waits was not meant for the request that began the new.
+        call.cancel.reset();
+    }
     if (in.major > wire::kernel_version) {
         // The tenant is to ask again with our version; nothing else in this reply counts.
         state_.store(State::fresh, std::memory_order_release);
@@ -47,13 +53,19 @@ Answer Session::initialise(Call& call, wire::InitIn in) {
                  negotiation_.request_size_max / 1024,
                  negotiation_.flags);
     const wire::InitOut out = init_reply(in, negotiation_, chosen, options_);
+    mounted_ = true;
     state_.store(State::running, std::memory_order_release);
     co_return call.put_bytes(std::as_bytes(std::span(&out, 1)).first(init_out_size(in.minor)));
 }
 
-Task<void> Session::destroy(Reactor& home) {
+Task<void> Session::end_mount(Reactor& home) {
     co_await drain(home);
+    if (!std::exchange(mounted_, false)) co_return;
     co_await file_system_.destroy(home);
+}
+
+Task<void> Session::destroy(Reactor& home) {
+    co_await end_mount(home);
     logger_.info("unmounted");
     state_.store(State::fresh, std::memory_order_release);
 }
@@ -89,12 +101,10 @@ Task<void> Session::reset() {
     }
     co_await Reactor::switch_to(home.reactor);
 
-    const State before = state_.exchange(State::destroying);
-    co_await drain(home.reactor);
-    if (before == State::running) {
-        co_await file_system_.destroy(home.reactor);
-        logger_.info("mount ended by the device");
-    }
+    state_.store(State::destroying, std::memory_order_release);
+    const bool ends_a_mount = mounted_;
+    co_await end_mount(home.reactor);
+    if (ends_a_mount) logger_.info("mount ended by the device");
     state_.store(State::fresh, std::memory_order_release);
 }
 
