@@ -45,18 +45,31 @@ LockDescription InodeLocks::add(fuse::LockOwner owner, LockDescription descripti
     return description;
 }
 
+void InodeLocks::unlock_all(const LockDescriptionState& description) noexcept {
+    struct flock all = {};
+    all.l_type = F_UNLCK;
+    all.l_whence = SEEK_SET;
+    ::fcntl(description.fd.get(), F_OFD_SETLK, &all);
+}
+
 bool InodeLocks::drop(fuse::LockOwner owner) {
     const std::lock_guard lock(mutex_);
     const auto found = std::ranges::find(owners_, owner, &Owner::owner);
     if (found == owners_.end()) return false;
     // Closing the description would do, but a thread of the owner may be waiting for another
     // lock with it, which must then last.
-    struct flock all = {};
-    all.l_type = F_UNLCK;
-    all.l_whence = SEEK_SET;
-    ::fcntl(found->description->fd.get(), F_OFD_SETLK, &all);
+    unlock_all(*found->description);
     if (found->description.use_count() == 1) owners_.erase(found);
     return true;
+}
+
+bool InodeLocks::drop_made_through(fuse::FileHandle handle) {
+    const std::lock_guard lock(mutex_);
+    return std::erase_if(owners_, [&](const Owner& owner) {
+               if (owner.description->made_through != handle) return false;
+               unlock_all(*owner.description);
+               return true;
+           }) > 0;
 }
 
 void InodeLocks::enqueue(LockWaiter& waiter) {

@@ -50,6 +50,7 @@ class LockBudget {
 /// then enforces them against everybody else, in this process and outside (F_OFD_SETLK).
 struct LockDescriptionState {
     UniqueFd fd;
+    fuse::FileHandle made_through;  ///< the tenant's handle that its first lock came with
     LockBudget::Share share;
 };
 using LockDescription = std::shared_ptr<LockDescriptionState>;
@@ -87,6 +88,11 @@ class InodeLocks {
     LockDescription add(fuse::LockOwner owner, LockDescription description);
     /// Drops all POSIX locks of `owner`. True if there was an owner.
     bool drop(fuse::LockOwner owner);
+    /// Drops the locks of the owners that came with `handle`, whose last user has closed it.
+    /// True if there was one. What a process locked, its close(2) has dropped before (FLUSH);
+    /// what is left belongs to the tenant's open file description itself (F_OFD_SETLK), of
+    /// whose end Linux says nothing but RELEASE.
+    bool drop_made_through(fuse::FileHandle handle);
 
     void enqueue(LockWaiter& waiter);
     /// The end of the wait, and its result; none: it has not been granted.
@@ -101,6 +107,7 @@ class InodeLocks {
         fuse::LockOwner owner;
         LockDescription description;
     };
+    static void unlock_all(const LockDescriptionState& description) noexcept;
     void unlink(LockWaiter& waiter) noexcept;
 
     std::mutex mutex_;

@@ -91,7 +91,8 @@ Task<Result<void>> MirrorFs::list(fuse::Context& context,
             if (out.size() == 0) co_return fail(Errno::invalid);
             break;
         }
-        if (!co_await add_entry(context, *dir, entry, out)) break;
+        const bool added = co_await add_entry(context, *dir, entry, out);
+        if (!added) break;
         stream.pop();
     }
     co_return Result<void>();
@@ -162,7 +163,8 @@ Task<bool> MirrorFs::add_slowly(fuse::Context& context,
                                 fuse::DirectoryWriter& out) {
     Result<InodePin> inode = fail(Errno::no_entry);
     struct statx attributes = {};
-    if (co_await open_again(context, dir)) {
+    const auto opened = co_await open_again(context, dir);
+    if (opened) {
         auto found = co_await find_name(context, dir, item.name.data());
         if (found) {
             attributes = found->attributes;

@@ -411,6 +411,7 @@ class MirrorFs final : public fuse::FileSystem {
     // --- locks
     Task<Result<LockDescription>> lock_description(fuse::Context& context,
                                                    OpenFile& file,
+                                                   fuse::FileHandle handle,
                                                    fuse::LockOwner owner);
     Task<Result<void>> set_lock(fuse::Context& context,
                                 OpenFile& file,

@@ -90,8 +90,8 @@ Task<Result<void>> MirrorFs::setlk(fuse::Context& context,
         if (locks != nullptr) attempt.description = locks->find(request.owner);
         if (!attempt.description) co_return Result<void>();
     } else {
-        attempt.description =
-            co_await or_return(co_await lock_description(context, *file, request.owner));
+        attempt.description = co_await or_return(
+            co_await lock_description(context, *file, handle, request.owner));
     }
     attempt.fd = attempt.description->fd.get();
     co_return co_await set_lock(context, *file, std::move(attempt), request.wait);
@@ -99,6 +99,7 @@ Task<Result<void>> MirrorFs::setlk(fuse::Context& context,
 
 Task<Result<LockDescription>> MirrorFs::lock_description(fuse::Context& context,
                                                          OpenFile& file,
+                                                         fuse::FileHandle handle,
                                                          fuse::LockOwner owner) {
     InodeLocks& locks = file.inode->locks();
     if (LockDescription known = locks.find(owner)) co_return known;
@@ -114,7 +115,7 @@ Task<Result<LockDescription>> MirrorFs::lock_description(fuse::Context& context,
     };
     auto opened = co_await look(context, file.inode->mount(), CallKind::look, open_again);
     UniqueFd fd = co_await or_return(std::move(opened));
-    auto made = std::make_shared<LockDescriptionState>(std::move(fd), std::move(share));
+    auto made = std::make_shared<LockDescriptionState>(std::move(fd), handle, std::move(share));
     co_return locks.add(owner, std::move(made));
 }
 

@@ -177,10 +177,12 @@ Task<Result<void>> MirrorFs::release(fuse::Context& context,
     if (InodeLocks* const locks = inode->locks_if_any()) {
         auto drop = [&]() -> Result<void> {
             if (request.posix_owner) drop_posix_locks(*inode, *request.posix_owner);
-            if (!file->flocked.load(std::memory_order_relaxed)) return {};
+            const bool flocked = file->flocked.load(std::memory_order_relaxed);
             // The description ends with the handle's last pin; others need not wait for it.
-            ::flock(file->descriptor.get(), LOCK_UN);
-            locks->serve(inode->mount().answers_at_once());
+            if (flocked) ::flock(file->descriptor.get(), LOCK_UN);
+            if (locks->drop_made_through(handle) || flocked) {
+                locks->serve(inode->mount().answers_at_once());
+            }
             return {};
         };
         static_cast<void>(co_await look(context, inode->mount(), CallKind::look, drop));

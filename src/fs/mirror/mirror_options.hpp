@@ -66,10 +66,10 @@ struct MirrorOptions {
     DirectPolicy direct = DirectPolicy::passthrough;
     SubmountPolicy submounts = SubmountPolicy::announce;
     bool writeback = false;  ///< the tenant may collect writes (one tenant a directory)
-    /// The tenant's kernel evaluates and edits POSIX ACLs. Without it their rules do not hold for
-    /// the tenant: it decides by the mode bits alone.
+    /// The tenant's kernel evaluates and edits POSIX ACLs. Without it their rules do not hold
+    /// for the tenant: it decides by the mode bits alone.
     bool posix_acl = true;
-    bool xattr = true;       ///< false: EOPNOTSUPP to all of them
+    bool xattr = true;  ///< false: EOPNOTSUPP to all of them
 
     std::vector<XattrRule> xattr_rules = {};
     std::vector<IdRange> uid_map = {};  ///< empty: the same ids on both sides

@@ -170,7 +170,8 @@ Task<void> MirrorFs::keep_reachable(fuse::Context& context, InodePin& dir, fuse:
         }
         return {};
     };
-    if (!co_await look(context, dir->mount(), CallKind::look, ask)) co_return;
+    const Result<void> asked = co_await look(context, dir->mount(), CallKind::look, ask);
+    if (!asked) co_return;
     auto known = inodes_.find(found, false);
     if (known.inode) static_cast<void>(co_await open_again(context, known.inode));
 }
