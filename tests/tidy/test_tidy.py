@@ -59,6 +59,11 @@ class Texts(unittest.TestCase):
     def test_sleeping_in_a_test_is_found(self):
         self.assertEqual(len(texts("tests/unit/x_test.cpp", HEADER + "std::this_thread::sleep_for(x);\n")), 1)
 
+    def test_waiting_inside_a_condition_is_found(self):
+        self.assertEqual(len(list(tidy.condition_findings("x.cpp", "while (co_await f(x)) g();\n"))), 1)
+        self.assertEqual(len(list(tidy.condition_findings("x.cpp", "if (!(a && co_await f())) g();\n"))), 1)
+        self.assertEqual(list(tidy.condition_findings("x.cpp", "if (f(x)) co_await g(x);\n")), [])
+
     def test_a_file_name_that_says_nothing_is_found(self):
         self.assertEqual(len(texts("src/base/utils.hpp", HEADER)), 1)
 
