@@ -30,9 +30,12 @@ bool is_served(const std::string& path) {
     address.sun_family = AF_UNIX;
     std::memcpy(address.sun_path, path.data(), path.size());  // its length has been checked
     const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const auto* const generic = static_cast<const sockaddr*>(static_cast<void*>(&address));
-    // EAGAIN: somebody listens, and has more connections waiting than it takes.
-    return ::connect(socket.get(), generic, sizeof address) == 0 || errno == EAGAIN;
+    const void* const generic = &address;
+    const int connected =
+        ::connect(socket.get(), static_cast<const sockaddr*>(generic), sizeof address);
+    // Other errors than a refusal (EAGAIN: more connections wait than are taken) are no dead
+    // process's.
+    return connected == 0 || errno != ECONNREFUSED;
 }
 
 Parsed<void> check_socket(const DeviceConfig& device) {

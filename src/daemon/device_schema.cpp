@@ -205,7 +205,8 @@ constexpr std::array mirror_rows = {
          .backends = mirror_backends}),
     option<&Device::mirror, &MirrorOptions::posix_acl>(
         {.key = "posix_acl",
-         .help = "The tenant's kernel evaluates and edits POSIX ACLs.",
+         .help = "The tenant's kernel evaluates and edits POSIX ACLs; false: it decides by the "
+                 "mode bits alone.",
          .backends = mirror_backends}),
     option<&Device::mirror, &MirrorOptions::xattr>(
         {.key = "xattr",

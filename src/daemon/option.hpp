@@ -93,6 +93,7 @@ Value read_field(const Field& field, const OptionInfo& info) {
         return TextForm<Field>::print(field);
     } else if constexpr (is_list<Field>) {
         std::vector<std::string> items;
+        items.reserve(field.size());
         for (const auto& item : field) {
             items.push_back(std::get<std::string>(read_field(item, info)));
         }

@@ -44,6 +44,7 @@ fuse::SessionOptions session_options(const DeviceConfig& config, const Placement
 
 std::vector<reactor::Reactor*> Placement::reactors() const {
     std::vector<reactor::Reactor*> list;
+    list.reserve(threads->count());
     for (std::size_t i = 0; i < threads->count(); ++i) {
         list.push_back(&threads->reactor((first + i) % threads->count()));
     }

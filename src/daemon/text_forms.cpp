@@ -23,9 +23,8 @@ std::string_view take_part(std::string_view& rest, char separator) {
 
 template <class Number>
 bool parse_number(std::string_view text, Number& out, int base = 10) {
-    const char* const end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, out, base);
-    return error == std::errc() && stop == end;
+    const auto [stop, error] = std::from_chars(text.begin(), text.end(), out, base);
+    return error == std::errc() && stop == text.end();
 }
 
 /// Adds "3" or "2-5"; false: it is neither.

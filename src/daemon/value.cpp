@@ -119,9 +119,8 @@ Parsed<Value> parse_value(ValueKind kind, const ValueRange& range, std::string_v
             break;
         case ValueKind::integer: {
             std::int64_t number = 0;
-            const char* const end = text.data() + text.size();
-            const auto [stop, error] = std::from_chars(text.data(), end, number);
-            if (error != std::errc() || stop != end) {
+            const auto [stop, error] = std::from_chars(text.begin(), text.end(), number);
+            if (error != std::errc() || stop != text.end()) {
                 return is_not(fmt::format("'{}'", text), kind, range);
             }
             value = number;
