@@ -51,9 +51,9 @@ void DescriptorCache::evict_some() {
 
         struct statx found = {};
         const int fd = victim->descriptor();
-        const int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
         const bool has_name =
-            ::statx(fd, "", flags, STATX_NLINK, &found) == 0 && found.stx_nlink != 0;
+            stat_descriptor(fd, AT_STATX_DONT_SYNC, STATX_NLINK, found) == 0 &&
+            found.stx_nlink != 0;
         auto handle = host_handle(fd, "", AT_EMPTY_PATH);
         if (!has_name || !handle) {
             kept_count_.fetch_add(1, std::memory_order_relaxed);

@@ -38,6 +38,9 @@ struct Identity {
 /// What Identity needs, and what the tenant is told.
 inline constexpr std::uint32_t statx_mask = STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID;
 
+/// statx(2) of what `fd` stands for: 0, or -1 with errno. `flags`: AT_STATX_*.
+int stat_descriptor(int fd, int flags, std::uint32_t mask, struct statx& found) noexcept;
+
 /// An inode that the tenant knows: holds references to it, or has it open.
 ///
 /// How it is reached: by an O_PATH descriptor, which also keeps the host from using its number

@@ -49,7 +49,7 @@ Task<Result<fuse::TimedAttributes>> MirrorFs::getattr(fuse::Context& context,
     }
     InodeTable::touch(*inode);
     struct statx found;
-    if (::statx((*inode)->descriptor(), "", AT_EMPTY_PATH, statx_mask, &found) != 0) {
+    if (stat_descriptor((*inode)->descriptor(), 0, statx_mask, found) != 0) {
         return Answer::ready(fail_errno());
     }
     (*inode)->note(found);
@@ -62,7 +62,7 @@ Task<Result<fuse::TimedAttributes>> MirrorFs::getattr_slowly(
     const Target target = co_await or_return(co_await target_of(context, node, handle));
     Mount& mount = target.inode->mount();
     const auto found =
-        co_await or_return(co_await stat_descriptor(context, mount, target.fd()));
+        co_await or_return(co_await attributes_through(context, mount, target.fd()));
     target.inode->note(found);
     co_return fuse::TimedAttributes{.attributes = attributes_of(found),
                                     .valid = attributes_valid_};

@@ -205,7 +205,7 @@ Task<Result<fuse::Created>> MirrorFs::open_made(fuse::Context& context,
     Found found;
     found.fd = co_await or_return(co_await look(context, dir->mount(), CallKind::look, again));
     found.attributes =
-        co_await or_return(co_await stat_descriptor(context, dir->mount(), found.fd.get()));
+        co_await or_return(co_await attributes_through(context, dir->mount(), found.fd.get()));
     const struct statx attributes = found.attributes;
 
     InodePin inode = co_await or_return(co_await reference(context, dir, std::move(found)));

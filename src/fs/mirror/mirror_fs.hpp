@@ -237,7 +237,8 @@ class MirrorFs final : public fuse::FileSystem {
     Task<Result<void>> open_by_name(fuse::Context& context, InodePin& inode);
     /// Opens one name in `dir` (reached; outlives the task), following nothing.
     Task<Result<Found>> find_name(fuse::Context& context, InodePin& dir, const char* name);
-    Task<Result<struct statx>> stat_descriptor(fuse::Context& context, Mount& mount, int fd);
+    /// What statx(2) says about `fd`, which lies on `mount`.
+    Task<Result<struct statx>> attributes_through(fuse::Context& context, Mount& mount, int fd);
     /// The mount that `found` lies on.
     Task<Result<std::shared_ptr<Mount>>> mount_of(fuse::Context& context,
                                                   InodePin& dir,

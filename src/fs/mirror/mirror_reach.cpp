@@ -107,16 +107,16 @@ Task<Result<MirrorFs::Found>> MirrorFs::find_name(fuse::Context& context,
     paced.end();
     UniqueFd fd = co_await or_return(std::move(opened));
     const auto attributes =
-        co_await or_return(co_await stat_descriptor(context, mount, fd.get()));
+        co_await or_return(co_await attributes_through(context, mount, fd.get()));
     co_return Found{std::move(fd), attributes};
 }
 
-Task<Result<struct statx>> MirrorFs::stat_descriptor(fuse::Context& context,
-                                                     Mount& mount,
-                                                     int fd) {
+Task<Result<struct statx>> MirrorFs::attributes_through(fuse::Context& context,
+                                                        Mount& mount,
+                                                        int fd) {
     struct statx found = {};
     if (mount.answers_at_once() && !options_.async_getattr) {
-        if (::statx(fd, "", AT_EMPTY_PATH, statx_mask, &found) != 0) co_return fail_errno();
+        if (stat_descriptor(fd, 0, statx_mask, found) != 0) co_return fail_errno();
         co_return found;
     }
     co_await or_return(

@@ -44,7 +44,7 @@ Task<Result<fuse::TimedAttributes>> MirrorFs::setattr(fuse::Context& context,
     }
 
     const auto found =
-        co_await or_return(co_await stat_descriptor(context, mount, target.fd()));
+        co_await or_return(co_await attributes_through(context, mount, target.fd()));
     target.inode->note(found);
     co_return fuse::TimedAttributes{.attributes = attributes_of(found),
                                     .valid = attributes_valid_};

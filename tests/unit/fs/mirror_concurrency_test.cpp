@@ -71,7 +71,8 @@ Task<void> look_up_and_forget(MirrorFs& fs,
             continue;
         }
         // Ours until we give it back, whatever the other one does.
-        if (!co_await fs.getattr(context, found->node, std::nullopt)) ++failures;
+        const auto attributes = co_await fs.getattr(context, found->node, std::nullopt);
+        if (!attributes) ++failures;
         const std::array all = {fuse::Forget{.node = found->node, .count = 1}};
         co_await fs.forget(context, all);
     }
@@ -128,7 +129,8 @@ Task<void> use_files(MirrorFs& fs, reactor::Reactor& reactor, std::atomic<int>& 
     reactor::CancelSource cancel;
     fuse::Context context = {.reactor = reactor, .cancel = cancel, .caller = {}};
     for (int i = 0; i < round_count; ++i) {
-        if (!co_await use_a_file(fs, context, i)) ++failures;
+        const auto used = co_await use_a_file(fs, context, i);
+        if (!used) ++failures;
     }
 }
 
@@ -153,13 +155,19 @@ Task<void> list_and_forget(MirrorFs& fs,
         std::vector<std::byte> reply(4096);
         const iovec buffer = {reply.data(), reply.size()};
         fuse::DirectoryWriter out(IovecCursor(std::span(&buffer, 1)), reply.size(), true);
-        if (!co_await fs.readdirplus(context, root_node, dir->handle, 0, out)) ++failures;
+        const auto listed = co_await fs.readdirplus(context, root_node, dir->handle, 0, out);
+        if (!listed) ++failures;
         for (int file = 0; file < file_count; ++file) {
             // The listing's reference, and one of its own.
             const std::string text = name_of(file);
             const auto found = co_await fs.lookup(context, root_node, Guest::name(text));
-            if (!found || !co_await fs.getattr(context, found->node, std::nullopt)) ++failures;
-            const fuse::Forget both = {.node = found ? found->node : NodeId{0}, .count = 2};
+            if (!found) {
+                ++failures;
+                continue;
+            }
+            const auto attributes = co_await fs.getattr(context, found->node, std::nullopt);
+            if (!attributes) ++failures;
+            const fuse::Forget both = {.node = found->node, .count = 2};
             const std::array all = {both};
             co_await fs.forget(context, all);
         }

@@ -7,7 +7,6 @@
 
 #include <sys/file.h>
 #include <sys/wait.h>
-#include <thread>
 #include <unistd.h>
 
 namespace dpfs::mirror {
@@ -179,6 +178,15 @@ TEST_P(MirrorLocks, go_with_flush_and_release) {
     EXPECT_EQ(::flock(fd.get(), LOCK_EX | LOCK_NB), 0);
 }
 
+TEST_P(MirrorLocks, of_an_open_file_description_go_with_its_release) {
+    // The tenant's F_OFD_SETLK: its owner is never flushed.
+    ASSERT_TRUE(lock(posix(77, F_WRLCK)));
+
+    ASSERT_TRUE(guest_->release(node_, handle_));
+
+    EXPECT_TRUE(host_can_lock());
+}
+
 TEST_P(MirrorLocks, go_with_the_tenant) {
     ASSERT_TRUE(lock(posix(1, F_WRLCK)));
 
@@ -253,18 +261,27 @@ TEST_P(MirrorLocks, are_granted_first_come_first_served) {
     EXPECT_TRUE(GetParam().always_async || std::ranges::is_sorted(granted));
 }
 
+Task<std::size_t> wait_for_process(MirrorFs& fs,
+                                   fuse::Context& context,
+                                   NodeId node,
+                                   FileHandle handle,
+                                   HolderProcess& holder) {
+    std::vector<std::uint64_t> granted;
+    Gate gate;
+    const fuse::LockRequest wanted = posix(1, F_WRLCK, 0, to_end, true);
+    gate.spawn(wait_and_note(fs, context, node, handle, wanted, granted));
+    co_await context.reactor.sleep(milliseconds(10));
+    if (!granted.empty()) co_return 0;
+    holder.end();
+    co_await gate.close();
+    co_return granted.size();
+}
+
 TEST_P(MirrorLocks, are_got_soon_after_another_process_has_ended) {
     HolderProcess holder(host("file"));
     ASSERT_TRUE(holder.has_it());
-    std::thread killer([&]() {
-        ::usleep(30'000);
-        holder.end();
-    });
 
-    const auto locked = lock(posix(1, F_WRLCK, 0, to_end, true));
-    killer.join();
-
-    EXPECT_TRUE(locked);
+    EXPECT_EQ(guest_->run(wait_for_process(fs(), guest_->context, node_, handle_, holder)), 1u);
 }
 
 TEST_P(MirrorLocks, are_given_up_after_the_wait_limit) {

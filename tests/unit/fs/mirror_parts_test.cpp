@@ -187,67 +187,115 @@ TEST(XattrNames, shows_only_what_the_tenant_can_have_made) {
 
 // --- Pace
 
+using Watch = Pace::Watch;
 constexpr std::int64_t ms = 1'000'000;
+constexpr std::int64_t soon = ms;  // before any time for a retry
+
+void took_async(Pace& pace, int count, std::int64_t ns) {
+    for (int i = 0; i < count; ++i) pace.took_async(ns, 0);
+}
+/// A pace that has been told of a stall in which the thread slept.
+void stall(Pace& pace, std::int64_t now_ns) {
+    pace.took_in_place(3 * ms, now_ns, 0, Watch::slept);
+}
 
 TEST(Pace, starts_in_place_and_stays_there_while_calls_are_quick) {
     Pace pace;
-    for (int i = 0; i < 1000; ++i) pace.took_in_place(1000, i, 0);
-    EXPECT_TRUE(pace.in_place());
+    for (int i = 0; i < 1000; ++i) pace.took_in_place(1000, i, 0, Watch::unwatched);
+    EXPECT_TRUE(pace.in_place(soon));
+    EXPECT_FALSE(pace.is_suspicious());
 }
 
-TEST(Pace, turns_asynchronous_after_one_stall) {
+TEST(Pace, only_suspects_after_a_stall_that_may_be_the_schedulers) {
     Pace pace;
-    pace.took_in_place(3 * ms, 0, 0);
-    EXPECT_FALSE(pace.in_place());
+    pace.took_in_place(3 * ms, 0, 0, Watch::unwatched);
+    EXPECT_TRUE(pace.in_place(soon));
+    EXPECT_TRUE(pace.is_suspicious());
 }
 
-TEST(Pace, turns_asynchronous_after_several_slow_calls_close_together) {
+TEST(Pace, turns_asynchronous_when_a_watched_call_sleeps_long) {
     Pace pace;
-    for (int i = 0; i < 7; ++i) pace.took_in_place(ms / 10, ms, 0);
-    EXPECT_TRUE(pace.in_place());
-    pace.took_in_place(ms / 10, ms, 0);
-    EXPECT_FALSE(pace.in_place());
+    pace.took_in_place(3 * ms, 0, 0, Watch::unwatched);
+    pace.took_in_place(3 * ms, 0, 0, Watch::slept);
+    EXPECT_FALSE(pace.in_place(soon));
+}
+
+TEST(Pace, does_not_mind_a_watched_call_that_was_preempted) {
+    Pace pace;
+    pace.took_in_place(3 * ms, 0, 0, Watch::unwatched);
+    for (int i = 0; i < 100; ++i) pace.took_in_place(3 * ms, 0, 0, Watch::ran);
+    EXPECT_TRUE(pace.in_place(soon));
+}
+
+TEST(Pace, loses_its_suspicion_after_a_while) {
+    Pace pace;
+    pace.took_in_place(3 * ms, 0, 0, Watch::unwatched);
+    for (int i = 0; i < 256; ++i) pace.took_in_place(1000, 0, 0, Watch::ran);
+    EXPECT_FALSE(pace.is_suspicious());
+}
+
+TEST(Pace, needs_no_second_proof_of_a_very_long_stall) {
+    Pace pace;
+    pace.took_in_place(100 * ms, 0, 0, Watch::unwatched);
+    EXPECT_FALSE(pace.in_place(soon));
+}
+
+TEST(Pace, turns_asynchronous_after_several_slow_sleeps_close_together) {
+    Pace pace;
+    for (int i = 0; i < 7; ++i) pace.took_in_place(ms / 10, ms, 0, Watch::slept);
+    EXPECT_TRUE(pace.in_place(soon));
+    pace.took_in_place(ms / 10, ms, 0, Watch::slept);
+    EXPECT_FALSE(pace.in_place(soon));
 }
 
 TEST(Pace, forgives_slow_calls_far_apart) {
     Pace pace;
-    for (int i = 0; i < 100; ++i) pace.took_in_place(ms / 10, i * 20 * ms, 0);
-    EXPECT_TRUE(pace.in_place());
+    for (int i = 0; i < 100; ++i) pace.took_in_place(ms / 10, i * 20 * ms, 0, Watch::slept);
+    EXPECT_TRUE(pace.in_place(soon));
 }
 
 TEST(Pace, allows_for_the_size_of_what_was_moved) {
     Pace pace;
-    for (int i = 0; i < 100; ++i) pace.took_in_place(ms, ms, 1 << 20);
-    EXPECT_TRUE(pace.in_place());
+    for (int i = 0; i < 100; ++i) pace.took_in_place(ms, ms, 1 << 20, Watch::slept);
+    EXPECT_TRUE(pace.in_place(soon));
 }
 
-TEST(Pace, turns_back_after_a_row_of_quick_calls) {
+TEST(Pace, turns_back_after_a_row_of_quick_calls_and_watches_the_next) {
     Pace pace;
-    pace.took_in_place(3 * ms, 0, 0);
-    for (int i = 0; i < 31; ++i) pace.took_async(ms / 10, 0);
-    EXPECT_FALSE(pace.in_place());
-    pace.took_async(ms / 10, 0);
-    EXPECT_TRUE(pace.in_place());
+    stall(pace, 0);
+    took_async(pace, 31, ms / 10);
+    EXPECT_FALSE(pace.in_place(soon));
+    took_async(pace, 1, ms / 10);
+    EXPECT_TRUE(pace.in_place(soon));
+    EXPECT_TRUE(pace.is_suspicious());
 }
 
 TEST(Pace, begins_the_row_anew_after_a_slow_call) {
     Pace pace;
-    pace.took_in_place(3 * ms, 0, 0);
-    for (int i = 0; i < 31; ++i) pace.took_async(ms / 10, 0);
-    pace.took_async(5 * ms, 0);
-    for (int i = 0; i < 31; ++i) pace.took_async(ms / 10, 0);
-    EXPECT_FALSE(pace.in_place());
+    stall(pace, 0);
+    took_async(pace, 31, ms / 10);
+    took_async(pace, 1, 5 * ms);
+    took_async(pace, 31, ms / 10);
+    EXPECT_FALSE(pace.in_place(soon));
 }
 
-TEST(Pace, asks_for_longer_rows_after_wrong_guesses) {
+TEST(Pace, tries_again_after_a_time) {
     Pace pace;
-    pace.took_in_place(3 * ms, 0, 0);
-    for (int i = 0; i < 32; ++i) pace.took_async(ms / 10, 0);
-    pace.took_in_place(3 * ms, 100 * ms, 0);
-    for (int i = 0; i < 63; ++i) pace.took_async(ms / 10, 0);
-    EXPECT_FALSE(pace.in_place());
-    pace.took_async(ms / 10, 0);
-    EXPECT_TRUE(pace.in_place());
+    stall(pace, 0);
+    EXPECT_FALSE(pace.in_place(99 * ms));
+    EXPECT_TRUE(pace.in_place(100 * ms));
+    EXPECT_TRUE(pace.is_suspicious());
+}
+
+TEST(Pace, asks_for_longer_rows_and_times_after_wrong_guesses) {
+    Pace pace;
+    stall(pace, 0);
+    took_async(pace, 32, ms / 10);
+    stall(pace, 50 * ms);
+    took_async(pace, 63, ms / 10);
+    EXPECT_FALSE(pace.in_place(249 * ms));
+    took_async(pace, 1, ms / 10);
+    EXPECT_TRUE(pace.in_place(51 * ms));
 }
 
 }  // namespace
