@@ -166,8 +166,7 @@ Parsed<Command> parse_backend(const Grammar& grammar, Backend backend) {
     Serve serve;
     DeviceConfig& device = serve.config.devices.emplace_back();
     device.backend = backend;
-    device.places.set_fallback(command);
-    serve.config.daemon.places.set_fallback(command);
+    device.places.set_fallback(fmt::format("serve {}", name_of(backend)));
     for (const CLI::App* const part : {static_cast<const CLI::App*>(grammar.serve), &app}) {
         if (auto taken = take_options(*part, daemon_options(), serve.config.daemon); !taken) {
             return wrong(std::move(taken.error()));

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 namespace dpfs::daemon {
 namespace {
@@ -64,6 +65,13 @@ Parsed<void> check_socket(const DeviceConfig& device) {
             device.places,
             "socket",
             fmt::format("there is no directory '{}'; make it, or name another path", folder));
+    }
+    if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+        return wrong_at(device.places,
+                        "socket",
+                        fmt::format("nothing can be made in '{}' ({}); name another path",
+                                    folder,
+                                    errno_name(fail_errno().error())));
     }
     return {};
 }

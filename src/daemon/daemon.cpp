@@ -3,7 +3,6 @@
 
 #include "daemon/config_check.hpp"
 #include "daemon/descriptor_limit.hpp"
-#include "reactor/credentials.hpp"
 
 #include <fmt/format.h>
 
@@ -66,15 +65,6 @@ int Daemon::start() {
     if (!reactors) return fail_start(reactors.error(), exit_failed);
     reactors_ = std::move(*reactors);
 
-    const bool has_directories = std::ranges::any_of(config_.devices, [](const auto& device) {
-        return contains(mirror_backends, device.backend);
-    });
-    if (has_directories && !reactor::can_switch_credentials()) {
-        log_.warning(
-            "without CAP_SETUID, CAP_SETGID and CAP_DAC_OVERRIDE every request acts as uid {}, "
-            "whoever made it; run dpfs as root to have owners and permissions",
-            ::geteuid());
-    }
     for (const DeviceConfig& device : config_.devices) {
         auto tenant = Tenant::make(device, reactors_->place(device), sink_);
         if (!tenant) return fail_start(tenant.error(), exit_usage);

@@ -2,10 +2,17 @@
 #include "child_process.hpp"
 
 #include <array>
+#include <cerrno>
 #include <csignal>
+#include <cstddef>
 #include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,9 +30,22 @@ bool wait_readable(int fd, Clock::time_point until) {
     return left.count() > 0 && ::poll(&waited, 1, static_cast<int>(left.count())) > 0;
 }
 
+/// As container runtimes do it: io_uring_setup(2) gives EPERM from now on.
+void deny_io_uring() {
+    std::array<sock_filter, 4> filter = {{
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    }};
+    const sock_fprog program = {.len = filter.size(), .filter = filter.data()};
+    ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
 }  // namespace
 
-ChildProcess::ChildProcess(std::vector<std::string> arguments) {
+ChildProcess::ChildProcess(std::vector<std::string> arguments, Denied denied) {
     std::string program = DPFS_PROGRAM;
     std::vector<char*> words = {program.data()};
     for (std::string& word : arguments) words.push_back(word.data());
@@ -36,6 +56,7 @@ ChildProcess::ChildProcess(std::vector<std::string> arguments) {
     pid_ = ::fork();
     if (pid_ == 0) {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (denied == Denied::io_uring) deny_io_uring();
         ::dup2(output[1], STDOUT_FILENO);
         ::dup2(error[1], STDERR_FILENO);
         ::execv(words[0], words.data());
@@ -90,7 +111,23 @@ void ChildProcess::signal(int number) const {
     ::kill(pid_, number);
 }
 
+bool ChildProcess::hang_thread(const std::string& name) {
+    const std::filesystem::path tasks = "/proc/" + std::to_string(pid_) + "/task";
+    for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+        std::string found;
+        std::getline(std::ifstream(task.path() / "comm"), found);
+        if (found != name) continue;
+        hung_thread_ = std::stoi(task.path().filename());
+        return ::ptrace(PTRACE_SEIZE, hung_thread_, nullptr, nullptr) == 0 &&
+               ::ptrace(PTRACE_INTERRUPT, hung_thread_, nullptr, nullptr) == 0 &&
+               ::waitpid(hung_thread_, nullptr, __WALL) == hung_thread_;
+    }
+    return false;
+}
+
 int ChildProcess::wait() {
+    // A traced thread's end is reported to us first; the process ends after that.
+    if (hung_thread_ >= 0) ::waitpid(hung_thread_, nullptr, __WALL);
     const UniqueFd handle(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
     if (!wait_readable(handle.get(), Clock::now() + limit)) return -1;
     int status = 0;

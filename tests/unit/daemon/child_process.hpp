@@ -16,8 +16,11 @@ class ChildProcess {
   public:
     static constexpr std::chrono::seconds limit{60};
 
+    /// What the process may not do.
+    enum class Denied : unsigned char { nothing, io_uring };
+
     /// `arguments` without the program's name.
-    explicit ChildProcess(std::vector<std::string> arguments);
+    explicit ChildProcess(std::vector<std::string> arguments, Denied denied = Denied::nothing);
     ChildProcess(const ChildProcess&) = delete;
     ChildProcess& operator=(const ChildProcess&) = delete;
     ~ChildProcess();
@@ -29,9 +32,11 @@ class ChildProcess {
     std::string error_line_with(const std::string& text);
 
     void signal(int number) const;
+    /// Stops one thread for good, as if it hung in the kernel. False: there is none of this
+    /// name.
+    bool hang_thread(const std::string& name);
     /// Waits for its end. The exit code; -1: it did not end, or not by itself.
     int wait();
-    [[nodiscard]] pid_t pid() const { return pid_; }
 
   private:
     struct Stream {
@@ -42,6 +47,7 @@ class ChildProcess {
     static std::string next_line(Stream& stream);
 
     pid_t pid_ = -1;
+    pid_t hung_thread_ = -1;
     Stream output_;
     Stream error_;
 };

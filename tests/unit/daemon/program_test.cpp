@@ -55,8 +55,9 @@ class Program : public testing::Test {
         EXPECT_EQ(program.wait(), 2);
     }
     static void expect_service(const std::vector<std::string>& arguments,
-                               const std::string& socket) {
-        ChildProcess program(arguments);
+                               const std::string& socket,
+                               ChildProcess::Denied denied = ChildProcess::Denied::nothing) {
+        ChildProcess program(arguments, denied);
         EXPECT_EQ(program.next_output_line(), "ready tag=dpfs socket=" + socket);
         auto front_end = FrontEnd::connect(socket);
         ASSERT_TRUE(front_end);
@@ -80,11 +81,49 @@ TEST_F(Program, serves_a_directory_by_epoll) {
     expect_service(directory_device("aio"), path("s"));
 }
 
+TEST_F(Program, serves_a_directory_without_io_uring) {
+    expect_service(directory_device("aio"), path("s"), ChildProcess::Denied::io_uring);
+}
+TEST_F(Program, serves_null_without_io_uring) {
+    expect_service(null_device(), path("s"), ChildProcess::Denied::io_uring);
+}
+TEST_F(Program, says_which_back_end_needs_no_io_uring) {
+    ChildProcess program(directory_device("uring"), ChildProcess::Denied::io_uring);
+    EXPECT_EQ(program.error_line_with("dpfs: "),
+              "dpfs: io_uring cannot be used here (EPERM); serve the directory with back end "
+              "'aio' instead of 'uring'");
+    EXPECT_EQ(program.wait(), 1);
+}
+
 TEST_F(Program, ends_on_sigint_too) {
     ChildProcess program(null_device());
     ASSERT_THAT(program.next_output_line(), StartsWith("ready"));
     program.signal(SIGINT);
     EXPECT_EQ(program.wait(), 0);
+}
+
+TEST_F(Program, ends_at_once_on_a_second_signal_when_a_reactor_hangs) {
+    ChildProcess program(null_device());
+    ASSERT_THAT(program.next_output_line(), StartsWith("ready"));
+    ASSERT_TRUE(program.hang_thread("dpfs-r0"));
+    program.signal(SIGTERM);
+    EXPECT_THAT(program.error_line_with("ending"), HasSubstr("in flight"));
+    program.signal(SIGTERM);
+    EXPECT_EQ(program.error_line_with("dpfs: "),
+              "dpfs: a second signal: ends at once, requests in flight are lost");
+    EXPECT_EQ(program.wait(), 1);
+}
+
+TEST_F(Program, ends_when_the_drain_has_taken_too_long) {
+    std::vector<std::string> arguments = null_device();
+    arguments.insert(arguments.end(), {"--drain-s", "1"});
+    ChildProcess program(arguments);
+    ASSERT_THAT(program.next_output_line(), StartsWith("ready"));
+    ASSERT_TRUE(program.hang_thread("dpfs-r0"));
+    program.signal(SIGTERM);
+    EXPECT_EQ(program.error_line_with("dpfs: "),
+              "dpfs: requests in flight did not end within 1 s: ends without them");
+    EXPECT_EQ(program.wait(), 1);
 }
 
 TEST_F(Program, serves_sixteen_devices_of_three_kinds) {
