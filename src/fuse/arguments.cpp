@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fuse/arguments.hpp"
 
-#include <cstring>
-
 namespace dpfs::fuse {
 
 Result<std::string_view> Text::string(std::size_t size_max) noexcept {
     if (left_.empty()) return fail(Errno::invalid);
-    const void* const nul = std::memchr(left_.data(), 0, left_.size());
-    if (nul == nullptr) {
+    const std::size_t size = left_.find('\0');
+    if (size == left_.npos) {
         // The copy ends where no valid request would: then it is too long rather than unended.
         return fail(left_.size() > size_max ? Errno::name_too_long : Errno::invalid);
     }
-    const auto size =
-        static_cast<std::size_t>(static_cast<const std::byte*>(nul) - left_.data());
     if (size > size_max) return fail(Errno::name_too_long);
 
-    const std::string_view text(
-        static_cast<const char*>(static_cast<const void*>(left_.data())), size);
-    left_ = left_.subspan(size + 1);
+    const std::string_view text = left_.substr(0, size);
+    left_.remove_prefix(size + 1);
     return text;
 }
 
@@ -35,10 +30,10 @@ Result<std::string_view> Text::xattr_name() noexcept {
     return *text;
 }
 
-Result<std::span<const std::byte>> Text::take_tail(std::size_t size) noexcept {
+Result<std::string_view> Text::take_tail(std::size_t size) noexcept {
     if (size > left_.size()) return fail(Errno::invalid);
-    const auto tail = left_.last(size);
-    left_ = left_.first(left_.size() - size);
+    const std::string_view tail = left_.substr(left_.size() - size);
+    left_.remove_suffix(size);
     return tail;
 }
 

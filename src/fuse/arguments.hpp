@@ -51,27 +51,28 @@ class Arguments {
 };
 
 /// Memory of a call that is kept for the next one.
+template <class Byte>
 class Buffer {
   public:
     /// `size` bytes; what was there before, or anything.
-    std::span<std::byte> get(std::size_t size) {
+    std::span<Byte> get(std::size_t size) {
         if (bytes_.size() < size) bytes_.resize(size);
         return std::span(bytes_).first(size);
     }
     /// Lets go of more than most calls need.
     void trim() noexcept {
         constexpr std::size_t kept_size_max = 8192;
-        if (bytes_.size() > kept_size_max) std::vector<std::byte>().swap(bytes_);
+        if (bytes_.size() > kept_size_max) std::vector<Byte>().swap(bytes_);
     }
 
   private:
-    std::vector<std::byte> bytes_;
+    std::vector<Byte> bytes_;
 };
 
 /// The names and values at a request's end, as a copy: what has been checked stays as it was.
 class Text {
   public:
-    explicit Text(std::span<const std::byte> bytes) noexcept : left_(bytes) {}
+    explicit Text(std::string_view bytes) noexcept : left_(bytes) {}
 
     /// The next NUL-terminated string; the view's NUL is behind it.
     /// Errors: EINVAL (no NUL), ENAMETOOLONG (longer than `size_max`).
@@ -82,17 +83,17 @@ class Text {
     /// Errors: EINVAL (no NUL), ERANGE (empty, or longer than 255 bytes), as setxattr(2).
     Result<std::string_view> xattr_name() noexcept;
 
-    [[nodiscard]] std::span<const std::byte> left() const noexcept { return left_; }
+    [[nodiscard]] std::string_view left() const noexcept { return left_; }
     /// Error: EINVAL, if anything is left: a NUL was inside what should have been one name.
     [[nodiscard]] Result<void> end() const noexcept {
         if (!left_.empty()) return fail(Errno::invalid);
         return {};
     }
     /// Splits off the last `size` bytes. Error: EINVAL.
-    Result<std::span<const std::byte>> take_tail(std::size_t size) noexcept;
+    Result<std::string_view> take_tail(std::size_t size) noexcept;
 
   private:
-    std::span<const std::byte> left_;
+    std::string_view left_;
 };
 
 }  // namespace dpfs::fuse

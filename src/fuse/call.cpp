@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fuse/call.hpp"
 
+#include "base/assert.hpp"
+
 #include <algorithm>
 
 namespace dpfs::fuse {
@@ -29,23 +31,26 @@ std::span<const iovec> buffers_behind(std::span<const iovec> buffers,
 }  // namespace
 
 Result<void> Call::receive(hal::RequestHandle handle) noexcept {
+    readable = handle->readable;
+    writable = handle->writable;
     request.emplace(std::move(handle));
 
-    out_header = payload = IovecCursor((*request)->writable);
+    out_header = payload = IovecCursor(writable);
     reply_size_max = payload.left();
     if (!payload.skip(sizeof(wire::OutHeader))) payload = IovecCursor({});
     payload_size_max = payload.left();
 
-    IovecCursor readable((*request)->readable);
-    const std::size_t size = request_size = readable.left();
+    IovecCursor start(readable);
+    const std::size_t size = request_size = start.left();
     header = {};
     const auto header_bytes = std::as_writable_bytes(std::span(&header, 1));
-    static_cast<void>(readable.copy_out(header_bytes.first(std::min(size, sizeof(header)))));
+    const auto copied = start.copy_out(header_bytes.first(std::min(size, sizeof(header))));
+    DPFS_ASSERT(copied);
     if (header.len < sizeof(header) || header.len > size) {
         arguments = {};
         return fail(Errno::io_error);
     }
-    arguments = Arguments(readable, header.len - sizeof(header));
+    arguments = Arguments(start, header.len - sizeof(header));
 
     context.unique = header.unique;
     context.pid = header.pid;
@@ -57,7 +62,7 @@ Result<void> Call::receive(hal::RequestHandle handle) noexcept {
 
 Result<std::span<const iovec>> Call::data_to_write(std::size_t size) {
     if (size > 0 && size == arguments.left() && header.len == request_size) {
-        const auto whole = buffers_behind((*request)->readable, header.len - size);
+        const auto whole = buffers_behind(readable, header.len - size);
         if (!whole.empty()) return whole;
     }
     if (const auto taken = arguments.take_iovecs(size, data); !taken)
@@ -67,7 +72,7 @@ Result<std::span<const iovec>> Call::data_to_write(std::size_t size) {
 
 Result<std::span<const iovec>> Call::room_to_read(std::size_t size) {
     if (size > 0 && size == payload.left()) {
-        const auto whole = buffers_behind((*request)->writable, sizeof(wire::OutHeader));
+        const auto whole = buffers_behind(writable, sizeof(wire::OutHeader));
         if (!whole.empty()) return whole;
     }
     if (!payload.take_iovecs(size, data)) return fail(Errno::invalid);
@@ -76,8 +81,9 @@ Result<std::span<const iovec>> Call::room_to_read(std::size_t size) {
 
 Text Call::take_text(std::size_t size_max) {
     const auto bytes = text.get(std::min(arguments.left(), size_max));
-    static_cast<void>(arguments.copy_out(bytes));  // not more than what is left
-    return Text(bytes);
+    const auto copied = arguments.copy_out(std::as_writable_bytes(bytes));
+    DPFS_ASSERT(copied);  // not more than what is left
+    return Text(std::string_view(bytes.data(), bytes.size()));
 }
 
 }  // namespace dpfs::fuse

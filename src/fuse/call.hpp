@@ -62,6 +62,8 @@ struct Call {
     }
 
     std::optional<hal::RequestHandle> request;
+    std::span<const iovec> readable;  ///< the request's
+    std::span<const iovec> writable;
     wire::InHeader header{};
     const Operation* operation = nullptr;  ///< nullptr: an opcode that nobody defines
     Arguments arguments;
@@ -75,9 +77,9 @@ struct Call {
     std::size_t reply_size_max = 0;
     std::size_t payload_size_max = 0;  ///< what the handler may answer with
 
-    std::vector<iovec> data;  ///< of a READ or WRITE whose descriptors had to be cut
-    Buffer text;              ///< the copy that take_text() made
-    Buffer output;            ///< what is put together before it goes to the tenant
+    std::vector<iovec> data;   ///< of a READ or WRITE whose descriptors had to be cut
+    Buffer<char> text;         ///< the copy that take_text() made
+    Buffer<std::byte> output;  ///< what is put together before it goes to the tenant
     std::optional<DirectoryWriter> directory;
 
     bool malformed = false;  ///< no request at all, or no room for a reply to it

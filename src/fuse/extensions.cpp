@@ -5,7 +5,7 @@
 #include "fuse/wire.hpp"
 
 #include <algorithm>
-#include <cstring>
+#include <span>
 #include <string_view>
 
 namespace dpfs::fuse {
@@ -13,16 +13,17 @@ namespace {
 
 /// The next struct of an area that is a copy already. Error: EINVAL.
 template <wire_struct T>
-Result<T> take(std::span<const std::byte>& bytes) noexcept {
+Result<T> take(std::string_view& bytes) noexcept {
     if (bytes.size() < sizeof(T)) return fail(Errno::invalid);
     T value;
-    std::memcpy(&value, bytes.data(), sizeof(T));
-    bytes = bytes.subspan(sizeof(T));
+    std::ranges::copy(std::as_bytes(std::span(bytes.substr(0, sizeof(T)))),
+                      std::as_writable_bytes(std::span(&value, 1)).begin());
+    bytes.remove_prefix(sizeof(T));
     return value;
 }
 
 /// The first of the security contexts; Linux sends one (one module's) or none.
-Result<SecurityContext> parse_security(std::span<const std::byte> bytes) noexcept {
+Result<SecurityContext> parse_security(std::string_view bytes) noexcept {
     const auto context = take<wire::SecCtx>(bytes);
     if (!context) return fail(context.error());
 
@@ -30,34 +31,36 @@ Result<SecurityContext> parse_security(std::span<const std::byte> bytes) noexcep
     const auto name = text.xattr_name();
     if (!name || !name->starts_with("security.")) return fail(Errno::invalid);
     if (text.left().size() < context->size) return fail(Errno::invalid);
-    return SecurityContext{.name = *name, .value = text.left().first(context->size)};
+    const std::string_view value = text.left().substr(0, context->size);
+    return SecurityContext{.name = *name, .value = std::as_bytes(std::span(value))};
 }
 
-Result<void> parse_groups(std::span<const std::byte> bytes,
-                          reactor::Credentials& caller) noexcept {
+Result<void> parse_groups(std::string_view bytes, reactor::Credentials& caller) noexcept {
     const auto header = take<wire::SuppGroups>(bytes);
     if (!header) return fail(header.error());
     if (header->nr_groups > caller.groups.size()) return fail(Errno::invalid);
     if (bytes.size() < header->nr_groups * sizeof(std::uint32_t)) return fail(Errno::invalid);
 
-    std::memcpy(caller.groups.data(), bytes.data(), header->nr_groups * sizeof(std::uint32_t));
+    const std::size_t size = header->nr_groups * sizeof(std::uint32_t);
+    std::ranges::copy(std::as_bytes(std::span(bytes.substr(0, size))),
+                      std::as_writable_bytes(std::span(caller.groups)).begin());
     caller.group_count = header->nr_groups;
     return {};
 }
 
 }  // namespace
 
-Result<SecurityContext> parse_extensions(std::span<const std::byte> bytes,
+Result<SecurityContext> parse_extensions(std::string_view bytes,
                                          reactor::Credentials& caller) noexcept {
     SecurityContext security;
     while (!bytes.empty()) {
-        std::span<const std::byte> rest = bytes;
+        std::string_view rest = bytes;
         const auto header = take<wire::ExtHeader>(rest);
         if (!header) return fail(header.error());
         if (header->size < sizeof(*header) || header->size > bytes.size()) {
             return fail(Errno::invalid);
         }
-        const auto body = rest.first(header->size - sizeof(*header));
+        const auto body = rest.substr(0, header->size - sizeof(*header));
 
         if (header->type == wire::ext_groups) {
             if (const auto parsed = parse_groups(body, caller); !parsed) {
@@ -68,7 +71,7 @@ Result<SecurityContext> parse_extensions(std::span<const std::byte> bytes,
             if (!parsed) return fail(parsed.error());
             security = *parsed;
         }
-        bytes = bytes.subspan(std::min(wire::record_align(header->size), bytes.size()));
+        bytes.remove_prefix(std::min(wire::record_align(header->size), bytes.size()));
     }
     return security;
 }

@@ -5,8 +5,7 @@
 #include "fuse/file_system.hpp"
 #include "reactor/credentials.hpp"
 
-#include <cstddef>
-#include <span>
+#include <string_view>
 
 namespace dpfs::fuse {
 
@@ -20,7 +19,7 @@ namespace dpfs::fuse {
 ///           label whose name does not start with "security.".
 /// Source    include/uapi/linux/fuse.h, fuse_ext_header, fuse_secctx_header, fuse_supp_groups;
 ///           fs/fuse/dir.c, get_create_ext.
-[[nodiscard]] Result<SecurityContext> parse_extensions(std::span<const std::byte> bytes,
+[[nodiscard]] Result<SecurityContext> parse_extensions(std::string_view bytes,
                                                        reactor::Credentials& caller) noexcept;
 
 }  // namespace dpfs::fuse

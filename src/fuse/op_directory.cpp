@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/assert.hpp"
 #include "fuse/answer.hpp"
 #include "fuse/reply.hpp"
 #include "fuse/session.hpp"
@@ -12,6 +13,7 @@ namespace {
 /// with them references that it has been given. It asks again from where they end, and gets it
 /// then.
 Result<std::size_t> listing_size(Call& call, const Result<void>& result) {
+    DPFS_ASSERT(call.directory.has_value());
     const std::size_t size = call.directory->size();
     call.directory.reset();
     if (!result && size == 0) return fail(result.error());

@@ -113,12 +113,12 @@ Answer op::statx(Session& session, Call& call) {
 /// FUSE_READLINK (5). Out: the target, without a NUL, at most PATH_MAX - 1 bytes.
 Answer op::readlink(Session& session, Call& call) {
     const std::size_t size_max = std::min<std::size_t>(call.payload.left(), PATH_MAX - 1);
-    const auto target = call.output.get(size_max);
-    char* const text = static_cast<char*>(static_cast<void*>(target.data()));
     return answer<std::size_t>(
         call,
-        session.file_system().readlink(call.context, call.node(), std::span(text, size_max)),
-        [](Call& to, const std::size_t& size) { return to.put_bytes(to.output.get(size)); });
+        session.file_system().readlink(call.context, call.node(), call.text.get(size_max)),
+        [](Call& to, const std::size_t& size) {
+            return to.put_bytes(std::as_bytes(to.text.get(size)));
+        });
 }
 
 /// FUSE_ACCESS (34). In: access_in. Errors: EINVAL for a mask that access(2) does not know.

@@ -30,7 +30,7 @@ Result<std::size_t> put_ioctl(Call& call,
 
 /// `value` and the output live here as long as the file system needs them.
 Answer run_ioctl(Session& session, Call& call, wire::IoctlIn in) {
-    const auto input = call.text.get(in.in_size);
+    const auto input = std::as_writable_bytes(call.text.get(in.in_size));
     co_await or_return(call.arguments.copy_out(input));
     const auto output = call.output.get(in.out_size);
     std::int32_t value = 0;

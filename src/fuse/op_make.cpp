@@ -18,7 +18,7 @@ constexpr std::uint32_t permission_bits = 07777;
 /// then whatever is behind the names is one, where FUSE_SECURITY_CTX is in force. Must be
 /// called before the names are taken (it cuts the area off), and finished by
 /// rest_is_extensions().
-Result<std::span<const std::byte>> cut_extensions(const Call& call, Text& text) {
+Result<std::string_view> cut_extensions(const Call& call, Text& text) {
     return text.take_tail(std::size_t{call.header.total_extlen} * 8);
 }
 
@@ -27,7 +27,7 @@ Result<std::span<const std::byte>> cut_extensions(const Call& call, Text& text) 
 Result<SecurityContext> finish_extensions(Session& session,
                                           Call& call,
                                           Text& text,
-                                          std::span<const std::byte> extensions) {
+                                          std::string_view extensions) {
     if (!text.left().empty()) {
         const bool old_form = call.header.total_extlen == 0 &&
                               session.negotiation().has(wire::init::security_ctx);

@@ -68,7 +68,7 @@ Answer op::setxattr(Session& session, Call& call) {
         call.context,
         call.node(),
         *name,
-        text.left(),
+        std::as_bytes(std::span(text.left())),
         in->flags,
         (in->setxattr_flags & wire::setxattr_acl_kill_sgid) != 0));
 }

@@ -182,6 +182,7 @@ void Session::finish(Lane& lane, Call& call, Result<std::size_t> payload) noexce
     count(lane, call, out.error != 0);
 
     // The call first: completing may bring the next request on the spot.
+    DPFS_ASSERT(call.request.has_value());
     hal::RequestHandle request = std::move(*call.request);
     call.request.reset();
     lane.give_back(call);

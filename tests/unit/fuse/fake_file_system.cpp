@@ -17,21 +17,20 @@ std::string show(const std::optional<FileHandle>& handle) {
     return handle ? fmt::format("fh{}", std::to_underlying(*handle)) : "-";
 }
 
+std::string show(std::span<const std::byte> bytes) {
+    std::string text;
+    for (const std::byte byte : bytes) text.push_back(std::to_integer<char>(byte));
+    return text;
+}
+
 std::string show(const SecurityContext& security) {
     if (security.name.empty()) return "-";
-    return fmt::format("{}={}",
-                       security.name,
-                       std::string(reinterpret_cast<const char*>(security.value.data()),
-                                   security.value.size()));
+    return fmt::format("{}={}", security.name, show(security.value));
 }
 
 std::string show(const std::optional<SetAttributes::Time>& time) {
     if (!time) return "-";
     return time->now ? "now" : fmt::format("{}.{}", time->seconds, time->nanoseconds);
-}
-
-std::string show(std::span<const std::byte> bytes) {
-    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
 std::uint64_t id(NodeId node) {

@@ -13,6 +13,12 @@ namespace {
 
 using testing::ElementsAre;
 
+std::string text_of(std::span<const std::byte> bytes) {
+    std::string text;
+    for (const std::byte byte : bytes) text.push_back(std::to_integer<char>(byte));
+    return text;
+}
+
 Errno error_of(std::string_view name) {
     const auto checked = Name::check(name);
     return checked ? Errno{0} : checked.error();
@@ -39,7 +45,8 @@ TEST(Name, refuses_what_is_no_component) {
 
 TEST(Text, gives_one_string_after_the_other) {
     const Message message = Message().add_string("one").add_string("").add_text("rest");
-    Text text(message.bytes());
+    const std::string bytes = text_of(message.bytes());
+    Text text(bytes);
     EXPECT_EQ(text.string(10), "one");
     EXPECT_EQ(text.string(10), "");
     EXPECT_EQ(text.left().size(), 4U);
@@ -58,10 +65,12 @@ TEST(Text, has_nothing_behind_its_end) {
 TEST(Text, names_of_attributes_are_what_setxattr_takes) {
     const Message longest = Message().fill(255, std::byte{'x'}).fill(1);
     const Message too_long = Message().fill(256, std::byte{'x'}).fill(1);
-    EXPECT_TRUE(Text(longest.bytes()).xattr_name());
-    EXPECT_EQ(Text(too_long.bytes()).xattr_name().error(), Errno::range);
-    EXPECT_EQ(Text(Message().add_string("").bytes()).xattr_name().error(), Errno::range);
-    EXPECT_EQ(Text(Message().add_text("x").bytes()).xattr_name().error(), Errno::invalid);
+    EXPECT_TRUE(Text(text_of(longest.bytes())).xattr_name());
+    EXPECT_EQ(Text(text_of(too_long.bytes())).xattr_name().error(), Errno::range);
+    EXPECT_EQ(Text(text_of(Message().add_string("").bytes())).xattr_name().error(),
+              Errno::range);
+    EXPECT_EQ(Text(text_of(Message().add_text("x").bytes())).xattr_name().error(),
+              Errno::invalid);
 }
 
 Message groups(std::initializer_list<std::uint32_t> ids) {
@@ -86,10 +95,6 @@ Message label(std::string_view name, std::string_view value) {
         .fill(wire::record_align(size) - size);
 }
 
-std::string_view text_of(std::span<const std::byte> bytes) {
-    return {static_cast<const char*>(static_cast<const void*>(bytes.data())), bytes.size()};
-}
-
 TEST(Extensions, none_are_none) {
     reactor::Credentials caller;
     const auto security = parse_extensions({}, caller);
@@ -99,7 +104,7 @@ TEST(Extensions, none_are_none) {
 
 TEST(Extensions, give_the_group_that_linux_sends) {
     reactor::Credentials caller;
-    ASSERT_TRUE(parse_extensions(groups({2000}).bytes(), caller));
+    ASSERT_TRUE(parse_extensions(text_of(groups({2000}).bytes()), caller));
     EXPECT_THAT(caller.group_list(), ElementsAre(2000U));
 }
 
@@ -110,7 +115,8 @@ TEST(Extensions, give_label_and_groups_in_any_order) {
     swapped.add_bytes(label("security.selinux", "a:b:c").bytes());
     for (const Message& message : {both, swapped}) {
         reactor::Credentials caller;
-        const auto security = parse_extensions(message.bytes(), caller);
+        const std::string bytes = text_of(message.bytes());
+        const auto security = parse_extensions(bytes, caller);
         ASSERT_TRUE(security);
         EXPECT_EQ(security->name, "security.selinux");
         EXPECT_EQ(text_of(security->value), "a:b:c");
@@ -122,15 +128,16 @@ TEST(Extensions, skip_what_later_versions_add) {
     reactor::Credentials caller;
     Message message = Message().add(wire::ExtHeader{.size = 24, .type = 77}).fill(16);
     message.add_bytes(groups({5}).bytes());
-    ASSERT_TRUE(parse_extensions(message.bytes(), caller));
+    ASSERT_TRUE(parse_extensions(text_of(message.bytes()), caller));
     EXPECT_THAT(caller.group_list(), ElementsAre(5U));
 }
 
 TEST(Extensions, take_a_count_of_no_labels) {
     // What Linux sends with FUSE_SECURITY_CTX when no module has a label.
     reactor::Credentials caller;
-    const auto security =
-        parse_extensions(Message().add(wire::ExtHeader{.size = 8, .type = 0}).bytes(), caller);
+    const Message message = Message().add(wire::ExtHeader{.size = 8, .type = 0});
+    const std::string bytes = text_of(message.bytes());
+    const auto security = parse_extensions(bytes, caller);
     ASSERT_TRUE(security);
     EXPECT_EQ(security->name, "");
 }
@@ -141,7 +148,7 @@ TEST(Extensions, hold_at_most_32_groups) {
                                 .add(wire::ExtHeader{.size = 144, .type = wire::ext_groups})
                                 .add(wire::SuppGroups{.nr_groups = 33})
                                 .fill(132);
-    EXPECT_EQ(parse_extensions(message.bytes(), caller).error(), Errno::invalid);
+    EXPECT_EQ(parse_extensions(text_of(message.bytes()), caller).error(), Errno::invalid);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <chrono>
+#include <latch>
 #include <thread>
 
 namespace dpfs::fuse::test {
@@ -54,7 +54,7 @@ struct Device {
     Session* session;
     std::vector<std::unique_ptr<TestQueue>> queues;
     std::vector<reactor::Reactor*> reactors;
-    std::atomic<int> finished = 0;
+    std::latch finished{1 + 2 * thread_count};
     std::atomic<bool> twice = false;
 };
 
@@ -77,7 +77,7 @@ Task<void> ask_many(Device& device, std::size_t index) {
                 device, index, make_request(Opcode::interrupt, Message().add(unique + 1)));
         }
     }
-    ++device.finished;
+    device.finished.count_down();
 }
 
 /// Mounts and unmounts while others ask.
@@ -87,7 +87,7 @@ Task<void> remount(Device& device) {
         static_cast<void>(co_await device.reactors[0]->sleep(microseconds(200)));
         co_await ask(device, 0, make_request(Opcode::destroy, {}));
     }
-    ++device.finished;
+    device.finished.count_down();
 }
 
 Task<void> reset(Device& device) {
@@ -120,9 +120,9 @@ TEST(Threads, share_nothing_that_they_may_not) {
         (*threads)->spawn(i, ask_many(device, i));
         (*threads)->spawn(i, ask_many(device, i));
     }
-    while (device.finished < 1 + 2 * static_cast<int>(thread_count)) {
+    while (!device.finished.try_wait()) {
         static_cast<void>(session.statistics());
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        std::this_thread::yield();
     }
     (*threads)->spawn(1, reset(device));
     (*threads)->stop_all();
