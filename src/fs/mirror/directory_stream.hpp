@@ -44,6 +44,17 @@ class DirectoryStream {
     Result<Entry> peek() const noexcept;
     void pop() noexcept;
 
+    /// A position to come back to, until the next fill() or seek().
+    struct Mark {
+        std::size_t at;
+        std::uint64_t offset;
+    };
+    [[nodiscard]] Mark mark() const noexcept { return {at_, offset_}; }
+    void go_back(Mark mark) noexcept {
+        at_ = mark.at;
+        offset_ = mark.offset;
+    }
+
   private:
     std::unique_ptr<std::byte[]> buffer_;
     std::size_t at_ = 0;

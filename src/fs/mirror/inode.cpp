@@ -13,8 +13,8 @@ namespace dpfs::mirror {
 
 namespace {
 
-/// Since Linux 6.11, no path does what an empty one does, and saves the kernel a quarter of the
-/// call: it need not copy the path to see that it is empty.
+/// Since Linux 6.11, no path does what an empty one does, and saves the kernel copying the path
+/// to see that it is empty.
 bool takes_no_path(int fd) noexcept {
     struct statx found = {};
     const char* const none = nullptr;

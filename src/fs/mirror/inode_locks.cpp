@@ -2,6 +2,7 @@
 #include "fs/mirror/inode_locks.hpp"
 
 #include <algorithm>
+#include <ranges>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 
@@ -70,6 +71,27 @@ bool InodeLocks::drop_made_through(fuse::FileHandle handle) {
                unlock_all(*owner.description);
                return true;
            }) > 0;
+}
+
+std::uint32_t InodeLocks::holder_of(const struct flock& found) {
+    constexpr std::size_t asked_count_max = 64;
+    std::vector<LockDescription> asked;
+    {
+        const std::lock_guard lock(mutex_);
+        for (const Owner& owner : owners_ | std::views::take(asked_count_max)) {
+            asked.push_back(owner.description);
+        }
+    }
+    for (const LockDescription& description : asked) {
+        // Its own locks are in nobody's way: who sees no conflict there has the lock.
+        struct flock test = found;
+        test.l_type = F_WRLCK;
+        test.l_pid = 0;
+        const bool known = ::fcntl(description->fd.get(), F_OFD_GETLK, &test) == 0;
+        const bool same = test.l_start == found.l_start && test.l_len == found.l_len;
+        if (known && (test.l_type == F_UNLCK || !same)) return description->pid.load();
+    }
+    return 0;
 }
 
 void InodeLocks::enqueue(LockWaiter& waiter) {

@@ -52,6 +52,7 @@ struct LockDescriptionState {
     UniqueFd fd;
     fuse::FileHandle made_through;  ///< the tenant's handle that its first lock came with
     LockBudget::Share share;
+    std::atomic<std::uint32_t> pid = 0;  ///< who locked with it last, in the tenant's terms
 };
 using LockDescription = std::shared_ptr<LockDescriptionState>;
 
@@ -93,6 +94,10 @@ class InodeLocks {
     /// what is left belongs to the tenant's open file description itself (F_OFD_SETLK), of
     /// whose end Linux says nothing but RELEASE.
     bool drop_made_through(fuse::FileHandle handle);
+
+    /// Who holds `found`, which F_OFD_GETLK gave: the tenant's pid, or 0 if it is nobody whom
+    /// this daemon knows. May block where locks are remote.
+    [[nodiscard]] std::uint32_t holder_of(const struct flock& found);
 
     void enqueue(LockWaiter& waiter);
     /// The end of the wait, and its result; none: it has not been granted.

@@ -1,18 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/gate.hpp"
 #include "base/or_return.hpp"
 #include "fs/mirror/mirror_fs.hpp"
 #include "fs/mirror/proc_fd.hpp"
 #include "fuse/directory_writer.hpp"
 #include "fuse/wire_file.hpp"
 
-#include <dirent.h>
+#include <array>
 #include <fcntl.h>
 
 namespace dpfs::mirror {
 namespace {
 
+constexpr int listed_statx_flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+
 bool is_dot_or_dot_dot(std::string_view name) noexcept {
     return name == "." || name == "..";
+}
+
+fuse::DirectoryWriter::Item item_of(const DirectoryStream::Entry& entry, const OpenFile& dir) {
+    const bool is_root = InodeTable::node_of(dir.inode) == fuse::root_node;
+    // What lies above the shared directory is not the tenant's to know.
+    const bool is_above = is_root && entry.name == "..";
+    return {.name = entry.name,
+            .ino = is_above ? dir.inode->identity().ino : entry.ino,
+            .type = entry.type,
+            .next_offset = entry.next_offset};
 }
 
 }  // namespace
@@ -80,7 +93,8 @@ Task<Result<void>> MirrorFs::list(fuse::Context& context,
         auto seek = [&]() { return stream.seek(fd, offset); };
         co_await or_return(co_await look(context, mount, CallKind::list, seek));
     }
-    for (;;) {
+    constexpr int count_between_yields = 1024;  // a millisecond or so
+    for (int count = 1;; ++count) {
         if (stream.empty()) {
             co_await or_return(co_await look(context, mount, CallKind::list, fill));
             if (stream.empty()) break;  // the end of the directory
@@ -91,44 +105,100 @@ Task<Result<void>> MirrorFs::list(fuse::Context& context,
             if (out.size() == 0) co_return fail(Errno::invalid);
             break;
         }
-        const bool added = co_await add_entry(context, *dir, entry, out);
+        const bool added = co_await add_next(context, *dir, entry, out);
         if (!added) break;
-        stream.pop();
+        if (count % count_between_yields == 0) co_await context.reactor.yield();
     }
     co_return Result<void>();
 }
 
-Task<bool> MirrorFs::add_entry(fuse::Context& context,
-                               OpenFile& dir,
-                               DirectoryStream::Entry entry,
-                               fuse::DirectoryWriter& out) {
-    fuse::DirectoryWriter::Item item = {.name = entry.name,
-                                        .ino = entry.ino,
-                                        .type = entry.type,
-                                        .next_offset = entry.next_offset};
-    const bool is_root = InodeTable::node_of(dir.inode) == fuse::root_node;
-    if (is_root && entry.name == "..") {
-        // What lies above the shared directory is not the tenant's to know.
-        item.ino = dir.inode->identity().ino;
-    }
-    if (!out.plus()) return Task<bool>::ready(out.add(item));
+Task<bool> MirrorFs::add_next(fuse::Context& context,
+                              OpenFile& dir,
+                              DirectoryStream::Entry entry,
+                              fuse::DirectoryWriter& out) {
+    using Added = Task<bool>;
+    DirectoryStream& stream = *dir.directory;
+    const auto item = item_of(entry, dir);
     // Node 0: a name without an inode.
-    if (is_dot_or_dot_dot(entry.name)) return Task<bool>::ready(out.add(item, {}));
+    if (!out.plus() || is_dot_or_dot_dot(entry.name)) {
+        const bool added = out.plus() ? out.add(item, {}) : out.add(item);
+        if (added) stream.pop();
+        return Added::ready(added);
+    }
 
     PacedCall paced = dir.inode->mount().call(CallKind::look);
-    if (!paced.in_place()) return add_slowly(context, dir.inode, item, out);
+    if (!paced.in_place()) return add_several(context, dir, out);
     struct statx found;
-    const int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
-    const int failed =
-        ::statx(dir.descriptor.get(), entry.name.data(), flags, statx_mask, &found);
+    const int failed = ::statx(
+        dir.descriptor.get(), entry.name.data(), listed_statx_flags, statx_mask, &found);
     paced.end();
-    if (failed != 0) return Task<bool>::ready(out.add(item, {}));
-    auto inode = reference_listed(dir.inode, found, entry.name);
+    Result<InodePin> inode = fail(Errno::no_entry);
+    if (failed == 0) inode = reference_listed(dir.inode, found, entry.name);
     // On another mount, or to be told apart by its handle.
-    if (!inode && inode.error() == Errno::again) {
-        return add_slowly(context, dir.inode, item, out);
+    if (!inode && inode.error() == Errno::again) return add_several(context, dir, out);
+    const bool added = add_referenced(inode, dir.inode->mount(), found, item, out);
+    if (added) stream.pop();
+    return Added::ready(added);
+}
+
+/// One entry of several that are asked about at the same time.
+struct MirrorFs::Listed {
+    DirectoryStream::Mark mark = {};
+    fuse::DirectoryWriter::Item item = {};
+    Result<InodePin> inode = fail(Errno::no_entry);
+    struct statx found = {};
+};
+
+Task<bool> MirrorFs::add_several(fuse::Context& context,
+                                 OpenFile& dir,
+                                 fuse::DirectoryWriter& out) {
+    // Where each answer takes a device's time, or a server's, they take it together.
+    std::array<Listed, 16> listed;
+    DirectoryStream& stream = *dir.directory;
+    Gate asked;
+    std::size_t count = 0;
+    for (; count < listed.size() && !stream.empty(); ++count) {
+        const auto entry = stream.peek();
+        if (!entry || is_dot_or_dot_dot(entry->name)) break;
+        Listed& one = listed[count];
+        one.mark = stream.mark();
+        one.item = item_of(*entry, dir);
+        stream.pop();
+        asked.spawn(ask_about(context, dir, one));
     }
-    return Task<bool>::ready(add_referenced(inode, dir.inode->mount(), found, item, out));
+    co_await asked.close();
+
+    bool fits = true;
+    for (Listed& one : std::span(listed).first(count)) {
+        if (fits) {
+            fits = add_referenced(one.inode, dir.inode->mount(), one.found, one.item, out);
+            if (!fits) stream.go_back(one.mark);
+        } else if (one.inode) {
+            inodes_.forget(*one.inode, 1);
+        }
+    }
+    co_return fits;
+}
+
+Task<void> MirrorFs::ask_about(fuse::Context& context, OpenFile& dir, Listed& one) {
+    PacedCall paced = dir.inode->mount().call(CallKind::look);
+    const char* const name = one.item.name.data();
+    const auto asked =
+        co_await context.reactor
+            .statx(dir.descriptor.get(), name, listed_statx_flags, statx_mask, one.found)
+            .as(acts_as_caller_ ? &context.caller : nullptr);
+    if (!paced.in_place()) paced.end();
+    if (!asked) co_return;
+    one.inode = reference_listed(dir.inode, one.found, one.item.name);
+    if (one.inode || one.inode.error() != Errno::again) co_return;
+
+    // Only its descriptor tells which inode it is.
+    const auto opened = co_await open_again(context, dir.inode);
+    if (!opened) co_return;
+    auto found = co_await find_name(context, dir.inode, name);
+    if (!found) co_return;
+    one.found = found->attributes;
+    one.inode = co_await reference(context, dir.inode, std::move(*found));
 }
 
 Result<InodePin> MirrorFs::reference_listed(const InodePin& dir,
@@ -155,23 +225,6 @@ bool MirrorFs::add_referenced(const Result<InodePin>& inode,
     if (out.add(item, entry_of(*inode, mount, found))) return true;
     inodes_.forget(*inode, 1);
     return false;
-}
-
-Task<bool> MirrorFs::add_slowly(fuse::Context& context,
-                                InodePin& dir,
-                                fuse::DirectoryWriter::Item item,
-                                fuse::DirectoryWriter& out) {
-    Result<InodePin> inode = fail(Errno::no_entry);
-    struct statx attributes = {};
-    const auto opened = co_await open_again(context, dir);
-    if (opened) {
-        auto found = co_await find_name(context, dir, item.name.data());
-        if (found) {
-            attributes = found->attributes;
-            inode = co_await reference(context, dir, std::move(*found));
-        }
-    }
-    co_return add_referenced(inode, dir->mount(), attributes, item, out);
 }
 
 Task<Result<void>> MirrorFs::releasedir(fuse::Context& context,

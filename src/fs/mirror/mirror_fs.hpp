@@ -380,15 +380,14 @@ class MirrorFs final : public fuse::FileSystem {
                             fuse::FileHandle handle,
                             std::uint64_t offset,
                             fuse::DirectoryWriter& out);
-    /// Adds one entry; false: it does not fit.
-    Task<bool> add_entry(fuse::Context& context,
-                         OpenFile& dir,
-                         DirectoryStream::Entry entry,
-                         fuse::DirectoryWriter& out);
-    Task<bool> add_slowly(fuse::Context& context,
-                          InodePin& dir,
-                          fuse::DirectoryWriter::Item item,
-                          fuse::DirectoryWriter& out);
+    /// Adds the stream's next entry, `entry`, or several from it on; false: one did not fit.
+    Task<bool> add_next(fuse::Context& context,
+                        OpenFile& dir,
+                        DirectoryStream::Entry entry,
+                        fuse::DirectoryWriter& out);
+    struct Listed;
+    Task<bool> add_several(fuse::Context& context, OpenFile& dir, fuse::DirectoryWriter& out);
+    Task<void> ask_about(fuse::Context& context, OpenFile& dir, Listed& one);
     /// Takes a reference for a listing, without opening anything.
     /// Errors: EAGAIN (only opening it tells which inode it is), ENFILE.
     Result<InodePin> reference_listed(const InodePin& dir,

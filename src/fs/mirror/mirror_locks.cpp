@@ -52,15 +52,18 @@ Task<Result<fuse::Lock>> MirrorFs::getlk(fuse::Context& context,
     if (InodeLocks* const locks = file->inode->locks_if_any())
         mine = locks->find(request.owner);
     const int fd = mine ? mine->fd.get() : file->descriptor.get();
+    std::uint32_t holder = 0;
     auto ask = [&]() -> Result<void> {
         if (::fcntl(fd, F_OFD_GETLK, &range) != 0) return fail_errno();
+        InodeLocks* const known = file->inode->locks_if_any();
+        if (range.l_type != F_UNLCK && known != nullptr) holder = known->holder_of(range);
         return {};
     };
     co_await or_return(co_await look(context, file->inode->mount(), CallKind::look, ask));
 
     fuse::Lock answer = request.lock;
     answer.type = static_cast<std::uint32_t>(range.l_type);
-    answer.pid = 0;  // a process of the host, or of another tenant: none of this one's business
+    answer.pid = holder;  // a process of the host, or of another tenant, is nobody here
     if (range.l_type != F_UNLCK) {
         answer.start = static_cast<std::uint64_t>(range.l_start);
         answer.end = range.l_len == 0
@@ -93,6 +96,7 @@ Task<Result<void>> MirrorFs::setlk(fuse::Context& context,
         attempt.description = co_await or_return(
             co_await lock_description(context, *file, handle, request.owner));
     }
+    attempt.description->pid.store(request.lock.pid, std::memory_order_relaxed);
     attempt.fd = attempt.description->fd.get();
     co_return co_await set_lock(context, *file, std::move(attempt), request.wait);
 }

@@ -163,6 +163,27 @@ TEST_P(MirrorLocks, say_who_is_in_the_way) {
     EXPECT_EQ(blocker_of(posix(2, F_WRLCK, 6, 9)), std::uint32_t{F_UNLCK});
 }
 
+TEST_P(MirrorLocks, name_the_tenants_process_that_has_them) {
+    fuse::LockRequest first = posix(1, F_RDLCK, 2, 5);
+    first.lock.pid = 111;
+    fuse::LockRequest second = posix(2, F_RDLCK, 7, 9);
+    second.lock.pid = 222;
+    ASSERT_TRUE(lock(first));
+    ASSERT_TRUE(lock(second));
+    const auto pid_for = [&](std::uint64_t start, std::uint64_t end) {
+        const fuse::LockRequest wanted = posix(3, F_WRLCK, start, end);
+        return guest_->run(fs().getlk(guest_->context, node_, handle_, wanted))->pid;
+    };
+
+    EXPECT_EQ(pid_for(0, 3), 111u);
+    EXPECT_EQ(pid_for(6, 8), 222u);
+    EXPECT_EQ(pid_for(20, 30), 0u);
+    ASSERT_TRUE(guest_->run(fs().flush(guest_->context, node_, handle_, LockOwner{1})));
+    ASSERT_TRUE(guest_->run(fs().flush(guest_->context, node_, handle_, LockOwner{2})));
+    const HolderProcess stranger(host("file"));
+    EXPECT_EQ(pid_for(0, 3), 0u);
+}
+
 TEST_P(MirrorLocks, go_with_flush_and_release) {
     ASSERT_TRUE(lock(posix(1, F_WRLCK)));
     ASSERT_TRUE(guest_->run(fs().flush(guest_->context, node_, handle_, LockOwner{1})));
