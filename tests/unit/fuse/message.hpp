@@ -31,14 +31,8 @@ class Message {
     Message& add_text(std::string_view text) {
         return add_bytes(std::as_bytes(std::span(text)));
     }
-    Message& add_bytes(std::span<const std::byte> bytes) {
-        bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
-        return *this;
-    }
-    Message& fill(std::size_t size, std::byte with = {}) {
-        bytes_.insert(bytes_.end(), size, with);
-        return *this;
-    }
+    Message& add_bytes(std::span<const std::byte> bytes);
+    Message& fill(std::size_t size, std::byte with = {});
 
     [[nodiscard]] const Bytes& bytes() const { return bytes_; }
     [[nodiscard]] std::size_t size() const { return bytes_.size(); }
