@@ -131,8 +131,11 @@ class Daemon:
         status = dict(
             line.split(":", 1) for line in (process / "status").read_text().splitlines()
         )
+        names = [(task / "comm").read_text() for task in (process / "task").iterdir()]
         return Footprint(
-            threads=int(status["Threads"]),
+            # Not those that come and go with the load, up to a bound: the kernel's io_uring
+            # workers, and the pool's threads.
+            threads=sum(not name.startswith(("iou-", "dpfs-b")) for name in names),
             descriptors=len(list((process / "fd").iterdir())),
             resident_kib=int(status["VmRSS"].split()[0]),
         )
