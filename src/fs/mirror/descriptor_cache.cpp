@@ -44,8 +44,10 @@ void DescriptorCache::forget(Inode& inode) noexcept {
 }
 
 void DescriptorCache::evict_some() {
-    // One too many goes for each one that comes; a second makes up for one that was busy.
-    for (int round = 0; round < 2 && count() > count_max_; ++round) {
+    // One goes for each one that comes; the other tries make up for those that were busy or
+    // have to stay.
+    constexpr int try_count_max = 8;
+    for (int i = 0; i < try_count_max && count() > count_max_; ++i) {
         InodePin victim = take_candidate();
         if (!victim) return;
 

@@ -21,9 +21,11 @@ class DescriptorCache {
     DescriptorCache(SlotTable<Inode>& inodes, std::size_t count_max) noexcept
         : inodes_(inodes), count_max_(count_max) {}
 
-    /// Whether one more inode may be made reachable by a descriptor that must stay open.
+    /// Whether one more inode may be made reachable by a descriptor that may have to stay open.
+    /// A tenant that keeps references to ever more unlinked files must end at its own limit,
+    /// not at the process's. The root does not count.
     [[nodiscard]] bool has_room_to_keep() const noexcept {
-        return kept_count_.load(std::memory_order_relaxed) < count_max_;
+        return kept_count_.load(std::memory_order_relaxed) <= count_max_;
     }
 
     /// Gives a descriptor to an inode that the caller has pinned, and its number: `fd`'s, or

@@ -145,9 +145,7 @@ Result<InodePin> InodeTable::reference(const struct statx& found,
         return std::move(known.inode);
     }
 
-    if (!evictable && !descriptors_.has_room_to_keep()) {
-        return fail(Errno::too_many_files_system);
-    }
+    if (!descriptors_.has_room_to_keep()) return fail(Errno::too_many_files_system);
     auto made = make(found, mount);
     if (!made) return made;
     descriptors_.install(*made, std::move(fd), evictable);

@@ -87,7 +87,7 @@ Task<Result<fuse::Entry>> MirrorFs::mknod(fuse::Context& context,
     if (options_.read_only) co_return fail(Errno::read_only);
     InodePin dir = co_await or_return(co_await reach(context, parent));
     reactor::Credentials mapped;
-    const auto* const who = co_await or_return(host_caller(context, mapped));
+    const auto* const who = co_await or_return(host_creator(context, mapped));
     const std::uint32_t mode =
         co_await or_return(co_await creation_mode(context, dir, request.mode, request.umask));
     auto make = [&]() -> Result<void> {
@@ -106,7 +106,7 @@ Task<Result<fuse::Entry>> MirrorFs::mkdir(fuse::Context& context,
     if (options_.read_only) co_return fail(Errno::read_only);
     InodePin dir = co_await or_return(co_await reach(context, parent));
     reactor::Credentials mapped;
-    const auto* const who = co_await or_return(host_caller(context, mapped));
+    const auto* const who = co_await or_return(host_creator(context, mapped));
     const std::uint32_t mode =
         co_await or_return(co_await creation_mode(context, dir, request.mode, request.umask));
 
@@ -131,7 +131,7 @@ Task<Result<fuse::Entry>> MirrorFs::symlink(fuse::Context& context,
     if (options_.read_only) co_return fail(Errno::read_only);
     InodePin dir = co_await or_return(co_await reach(context, parent));
     reactor::Credentials mapped;
-    const auto* const who = co_await or_return(host_caller(context, mapped));
+    const auto* const who = co_await or_return(host_creator(context, mapped));
 
     const char* const target = target_with_nul.data();
     PacedCall paced = dir->mount().call(CallKind::change);
@@ -157,7 +157,7 @@ Task<Result<fuse::Created>> MirrorFs::create(fuse::Context& context,
     if (options_.read_only) co_return fail(Errno::read_only);
     InodePin dir = co_await or_return(co_await reach(context, parent));
     reactor::Credentials mapped;
-    const auto* const who = co_await or_return(host_caller(context, mapped));
+    const auto* const who = co_await or_return(host_creator(context, mapped));
     const std::uint32_t mode =
         co_await or_return(co_await creation_mode(context, dir, request.mode, request.umask));
     // Exclusive, so that nothing that exists is ever opened by its name. O_DIRECT comes later:
@@ -181,7 +181,7 @@ Task<Result<fuse::Created>> MirrorFs::tmpfile(fuse::Context& context,
     if (options_.read_only) co_return fail(Errno::read_only);
     InodePin dir = co_await or_return(co_await reach(context, parent));
     reactor::Credentials mapped;
-    const auto* const who = co_await or_return(host_caller(context, mapped));
+    const auto* const who = co_await or_return(host_creator(context, mapped));
     const std::uint32_t mode =
         co_await or_return(co_await creation_mode(context, dir, request.mode, request.umask));
     const int kept = host_open_flags(request.flags) & ~(O_DIRECT | O_TRUNC);

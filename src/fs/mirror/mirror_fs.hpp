@@ -267,10 +267,13 @@ class MirrorFs final : public fuse::FileSystem {
 
     // --- on whose behalf: mirror_reach.cpp
 
-    /// Whom the host shall take the request to come from; `mapped` holds it if ids are mapped.
-    /// nullptr: the daemon itself. Errors: EOVERFLOW (an id that the map does not know).
-    Result<const reactor::Credentials*> host_caller(const fuse::Context& context,
-                                                    reactor::Credentials& mapped) const;
+    /// Whom the host shall take the request to come from; `mapped` holds it if ids are mapped
+    /// (ids that the map does not know become nobody's). nullptr: the daemon itself.
+    const reactor::Credentials* host_caller(const fuse::Context& context,
+                                            reactor::Credentials& mapped) const;
+    /// The same for what makes an inode. Errors: EOVERFLOW (an id that the map does not know).
+    Result<const reactor::Credentials*> host_creator(const fuse::Context& context,
+                                                     reactor::Credentials& mapped) const;
 
     /// Makes a call that asks and changes nothing, in place or on the pool as its mount's pace
     /// says. `call` may refer to the caller's frame; name it before the co_await.

@@ -167,9 +167,8 @@ Task<Result<std::size_t>> MirrorFs::write(fuse::Context& context,
     }
 
     reactor::Credentials mapped;
-    const auto who = host_caller(context, mapped);
-    if (!who) return Answer::ready(fail(who.error()));
-    if (const auto acting = reactor::act_as(*who); !acting) {
+    const auto* const who = host_caller(context, mapped);
+    if (const auto acting = reactor::act_as(who); !acting) {
         return Answer::ready(fail(acting.error()));
     }
     const ssize_t size = ::pwritev2((*file)->descriptor.get(),
@@ -190,7 +189,7 @@ Task<Result<std::size_t>> MirrorFs::write_slowly(fuse::Context& context,
                                                  std::span<const iovec> from,
                                                  std::size_t done) {
     reactor::Credentials mapped;
-    const auto* const who = co_await or_return(host_caller(context, mapped));
+    const auto* const who = host_caller(context, mapped);
     std::vector<iovec> space;
     int fd = data_descriptor(*file, from, request.offset);
     while (done < request.size) {
@@ -218,7 +217,7 @@ Task<Result<std::size_t>> MirrorFs::write_keeping_set_id(fuse::Context& context,
                                                          fuse::WriteRequest request,
                                                          std::span<const iovec> from) {
     reactor::Credentials mapped;
-    const auto* const who = co_await or_return(host_caller(context, mapped));
+    const auto* const who = host_caller(context, mapped);
     auto write_all = [&]() -> Result<std::size_t> {
         const KeepSetIdBits keep(true);
         std::vector<iovec> space;

@@ -158,7 +158,9 @@ Task<Result<void>> MirrorFs::wait_for_lock(fuse::Context& context,
     if (!waiter.event) co_return fail(Errno::no_locks);
     locks.enqueue(waiter);
 
-    const Instant end = context.reactor.now() + options_.lock_wait_max;
+    const bool bounded = options_.lock_wait_max > Duration{};
+    const Instant end =
+        bounded ? context.reactor.now() + options_.lock_wait_max : Instant::never();
     Duration pause = pause_min;
     for (;;) {
         const Instant next = std::min(context.reactor.now() + pause, end);

@@ -16,7 +16,7 @@ Task<Result<fuse::Entry>> MirrorFs::link(fuse::Context& context,
     InodePin inode = co_await or_return(co_await reach(context, node));
     InodePin dir = co_await or_return(co_await reach(context, new_parent));
     reactor::Credentials mapped;
-    const auto* const who = co_await or_return(host_caller(context, mapped));
+    const auto* const who = host_caller(context, mapped);
 
     // Through /proc: AT_EMPTY_PATH would need a capability that not every daemon has. The
     // kernel follows the link to the inode itself, also where that is a symlink.
@@ -65,7 +65,7 @@ Task<Result<void>> MirrorFs::remove(fuse::Context& context,
     if (options_.read_only) co_return fail(Errno::read_only);
     InodePin dir = co_await or_return(co_await reach(context, parent));
     reactor::Credentials mapped;
-    const auto* const who = co_await or_return(host_caller(context, mapped));
+    const auto* const who = host_caller(context, mapped);
     co_await keep_reachable(context, dir, name);
 
     PacedCall paced = dir->mount().call(CallKind::change);
@@ -94,7 +94,7 @@ Task<Result<void>> MirrorFs::rename(fuse::Context& context,
     InodePin from = co_await or_return(co_await reach(context, parent));
     InodePin to = co_await or_return(co_await reach(context, new_parent));
     reactor::Credentials mapped;
-    const auto* const who = co_await or_return(host_caller(context, mapped));
+    const auto* const who = host_caller(context, mapped);
     co_await keep_reachable(context, from, name);
     co_await keep_reachable(context, to, new_name);
 

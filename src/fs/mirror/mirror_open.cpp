@@ -70,7 +70,7 @@ Task<Result<UniqueFd>> MirrorFs::open_regular(fuse::Context& context,
     if (!inode->is(S_IFREG)) co_return fail(not_regular(*inode));
     if (options_.read_only && wants_write(request.flags)) co_return fail(Errno::read_only);
     reactor::Credentials mapped;
-    const auto* const who = co_await or_return(host_caller(context, mapped));
+    const auto* const who = host_caller(context, mapped);
     const int flags = host_open_flags(request.flags);
     const bool truncates = (flags & O_TRUNC) != 0;
     const bool keep_set_id = truncates && !request.kill_suid_gid && inode->may_have_set_id();
@@ -159,12 +159,18 @@ Task<Result<void>> MirrorFs::flush(fuse::Context& context,
                                    fuse::FileHandle handle,
                                    fuse::LockOwner owner) {
     OpenFilePin file = co_await or_return(file_of(node, handle));
-    if (file->inode->locks_if_any() == nullptr) co_return Result<void>();
-    auto drop = [&]() -> Result<void> {
+    Mount& mount = file->inode->mount();
+    // A remote file system says at close(2) what came of data that it took before.
+    const bool reports_errors = mount.kind() == Mount::Kind::remote;
+    if (file->inode->locks_if_any() == nullptr && !reports_errors) co_return Result<void>();
+    auto flush_it = [&]() -> Result<void> {
         drop_posix_locks(*file->inode, owner);
+        if (!reports_errors) return {};
+        const int copy = ::fcntl(file->descriptor.get(), F_DUPFD_CLOEXEC, 0);
+        if (copy < 0 || ::close(copy) != 0) return fail_errno();
         return {};
     };
-    co_return co_await look(context, file->inode->mount(), CallKind::look, drop);
+    co_return co_await look(context, mount, CallKind::look, flush_it);
 }
 
 Task<Result<void>> MirrorFs::release(fuse::Context& context,

@@ -10,8 +10,6 @@
 namespace dpfs::mirror {
 namespace {
 
-constexpr std::uint32_t invalid_id = 0xffff'ffff;
-
 /// Opens one component without opening what it names: O_PATH touches neither devices nor FIFOs,
 /// and nothing is followed, neither a tenant's symlink nor a magic link of a procfs below.
 open_how path_only(SubmountPolicy submounts) noexcept {
@@ -77,10 +75,10 @@ Task<Result<void>> MirrorFs::open_by_name(fuse::Context& context, InodePin& inod
     if (!found || Identity::of(found->attributes) != inode->identity()) {
         co_return fail(Errno::stale);
     }
-    const bool evictable = inode->mount().handle_fd() >= 0;
-    if (!evictable && !inodes_.descriptors().has_room_to_keep()) {
+    if (!inodes_.descriptors().has_room_to_keep()) {
         co_return fail(Errno::too_many_files_system);
     }
+    const bool evictable = inode->mount().handle_fd() >= 0;
     inodes_.descriptors().install(inode, std::move(found->fd), evictable);
     InodeTable::touch(inode);
     co_return Result<void>();
@@ -161,7 +159,8 @@ Task<Result<fuse::Entry>> MirrorFs::enter(fuse::Context& context, InodePin& dir,
 
 Task<void> MirrorFs::keep_reachable(fuse::Context& context, InodePin& dir, fuse::Name name) {
     // Costs nothing where every known inode has its descriptor.
-    if (inodes_.descriptors().unopened_count() == 0) co_return;
+    DescriptorCache& descriptors = inodes_.descriptors();
+    if (descriptors.unopened_count() == 0 || !descriptors.has_room_to_keep()) co_return;
     struct statx found = {};
     const int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
     auto ask = [&]() -> Result<void> {
@@ -218,20 +217,14 @@ Result<fuse::Entry> MirrorFs::no_entry(Errno error) const noexcept {
     return entry;
 }
 
-Result<const reactor::Credentials*> MirrorFs::host_caller(const fuse::Context& context,
-                                                          reactor::Credentials& mapped) const {
+const reactor::Credentials* MirrorFs::host_caller(const fuse::Context& context,
+                                                  reactor::Credentials& mapped) const {
     const reactor::Credentials& caller = context.caller;
-    // With id-mapped mounts, the tenant's kernel names the caller only where something is made.
-    if (!acts_as_caller_ || caller.uid == invalid_id || caller.gid == invalid_id) {
-        return nullptr;
-    }
-    if (uid_map_.empty() && gid_map_.empty()) return &caller;
+    if (!acts_as_caller_) return nullptr;
+    if (!maps_ids()) return &caller;
 
-    const auto uid = uid_map_.to_host(caller.uid);
-    const auto gid = gid_map_.to_host(caller.gid);
-    if (!uid || !gid) return fail(Errno::overflow);
-    mapped.uid = *uid;
-    mapped.gid = *gid;
+    mapped.uid = uid_map_.to_host(caller.uid).value_or(IdMap::overflow_id);
+    mapped.gid = gid_map_.to_host(caller.gid).value_or(IdMap::overflow_id);
     mapped.group_count = 0;
     for (const std::uint32_t group : caller.group_list()) {
         // A group that the host does not have gives no rights here.
@@ -240,6 +233,15 @@ Result<const reactor::Credentials*> MirrorFs::host_caller(const fuse::Context& c
         }
     }
     return &mapped;
+}
+
+Result<const reactor::Credentials*> MirrorFs::host_creator(const fuse::Context& context,
+                                                           reactor::Credentials& mapped) const {
+    // As Linux: nothing is made that would belong to nobody.
+    if (!uid_map_.to_host(context.caller.uid) || !gid_map_.to_host(context.caller.gid)) {
+        return fail(Errno::overflow);
+    }
+    return host_caller(context, mapped);
 }
 
 }  // namespace dpfs::mirror

@@ -23,7 +23,7 @@ Task<Result<fuse::TimedAttributes>> MirrorFs::setattr(fuse::Context& context,
     if (options_.read_only) co_return fail(Errno::read_only);
     Target target = co_await or_return(co_await target_of(context, node, change.handle));
     reactor::Credentials mapped;
-    const auto* const who = co_await or_return(host_caller(context, mapped));
+    const auto* const who = host_caller(context, mapped);
     // As Linux, for an owner that the file system cannot express.
     if (change.uid) {
         change.uid = uid_map_.to_host(*change.uid).value_or(~0u);

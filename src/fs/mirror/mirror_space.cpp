@@ -17,7 +17,7 @@ Task<Result<void>> MirrorFs::fallocate(fuse::Context& context,
                                        std::uint64_t length) {
     OpenFilePin file = co_await or_return(file_of(node, handle));
     reactor::Credentials mapped;
-    const auto* const who = co_await or_return(host_caller(context, mapped));
+    const auto* const who = host_caller(context, mapped);
     file->inode->note_size(offset + length);
     const int fd = file->descriptor.get();
     if (context.caller.uid == 0 && file->inode->may_have_set_id()) {
@@ -57,7 +57,7 @@ Task<Result<std::size_t>> MirrorFs::copy_file_range(fuse::Context& context,
     OpenFilePin from = co_await or_return(file_of(request.from, request.from_handle));
     OpenFilePin to = co_await or_return(file_of(request.to, request.to_handle));
     reactor::Credentials mapped;
-    const auto* const who = co_await or_return(host_caller(context, mapped));
+    const auto* const who = host_caller(context, mapped);
     // One request must not keep a pool thread for ever; a short copy is asked to go on.
     constexpr std::uint64_t size_max = 64 << 20;
     const std::size_t size = std::min(request.size, size_max);

@@ -41,7 +41,7 @@ Task<Result<void>> MirrorFs::setxattr(fuse::Context& context,
     const std::string mapped = co_await or_return(host_xattr(name, Errno::not_permitted));
     InodePin inode = co_await or_return(co_await reach(context, node));
     reactor::Credentials caller;
-    const auto* const who = co_await or_return(host_caller(context, caller));
+    const auto* const who = host_caller(context, caller);
 
     std::vector<std::byte> bytes;  // ACLs name users and groups
     if (name.starts_with(acl_prefix) && maps_ids()) {
@@ -141,7 +141,7 @@ Task<Result<void>> MirrorFs::removexattr(fuse::Context& context,
     const std::string mapped = co_await or_return(host_xattr(name, Errno::not_permitted));
     InodePin inode = co_await or_return(co_await reach(context, node));
     reactor::Credentials caller;
-    const auto* const who = co_await or_return(host_caller(context, caller));
+    const auto* const who = host_caller(context, caller);
     auto remove_it = [&]() -> Result<void> {
         const FdName path(inode->descriptor());
         if (::removexattr(path.path(), mapped.c_str()) != 0) return fail_errno();

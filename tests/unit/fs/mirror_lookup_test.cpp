@@ -3,8 +3,11 @@
 // Method: requests through fuse::FileSystem on a real directory that the test changes as host.
 #include "mirror_fixture.hpp"
 
+#include <atomic>
 #include <filesystem>
+#include <linux/fs.h>
 #include <sys/sysmacros.h>
+#include <thread>
 #include <unistd.h>
 
 namespace dpfs::mirror {
@@ -218,6 +221,39 @@ TEST_P(MirrorLookup, keeps_what_the_tenant_unlinks_although_it_has_no_descriptor
     EXPECT_EQ(guest_->getattr(node)->size, 5u);
 }
 
+TEST_P(MirrorLookup, holds_few_descriptors_for_100000_inodes) {
+    if (!on_tmpfs()) GTEST_SKIP() << "making the files takes too long on a disk";
+    constexpr int file_count = 100'000;
+    constexpr std::size_t descriptor_count_max = 500;
+    serve({.inode_descriptor_count_max = descriptor_count_max});
+    for (int i = 0; i < file_count; ++i) {
+        const std::string name = "f" + std::to_string(i);
+        const UniqueFd made(::open(host(name).c_str(), O_CREAT | O_WRONLY, 0600));
+        const auto found = guest_->lookup(root_node, name);
+        ASSERT_TRUE(found);
+        ASSERT_LE(fs().counts().descriptors, descriptor_count_max + 2);
+    }
+
+    EXPECT_EQ(fs().counts().inodes, file_count + 1u);
+    EXPECT_LT(open_descriptor_count(), descriptor_count_max + 100);
+}
+
+TEST_P(MirrorLookup, ends_a_hoarder_of_unlinked_files_at_its_own_limit) {
+    serve({.inode_descriptor_count_max = 20});
+    std::size_t kept_count = 0;
+    for (int i = 0; i < 100; ++i) {
+        const auto made = guest_->mknod(root_node, "file", S_IFREG | 0600);
+        static_cast<void>(guest_->unlink(root_node, "file"));
+        if (made) ++kept_count;
+    }
+
+    // None of them can be found by a handle any more.
+    EXPECT_GE(kept_count, 20u);
+    EXPECT_LE(fs().counts().descriptors, 20u + 4);
+    EXPECT_EQ(guest_->mknod(root_node, "file", S_IFREG | 0600).error(),
+              Errno::too_many_files_system);
+}
+
 TEST_P(MirrorLookup, says_enfile_beyond_the_inodes_it_may_know) {
     serve({.inode_count_max = 3});
     host_write("a", "");
@@ -258,6 +294,34 @@ TEST_P(MirrorLookup, does_not_reach_through_a_directory_that_became_a_symlink) {
 
     EXPECT_EQ(made.error(), Errno::no_entry);
     EXPECT_TRUE(std::filesystem::is_empty(outside("dir")));
+}
+
+TEST_P(MirrorLookup, stays_inside_while_the_host_swaps_directories_for_symlinks) {
+    // dir and link change places all the time: each walk meets one of them at each step.
+    std::filesystem::create_directory(host("dir"));
+    std::filesystem::create_directory_symlink(outside(""), host("link"));
+    std::atomic<bool> done = false;
+    std::thread swapper([&]() {
+        const std::string a = host("dir");
+        const std::string b = host("link");
+        while (!done) {
+            ::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE);
+        }
+    });
+    for (int i = 0; i < 500; ++i) {
+        const auto dir = guest_->lookup(root_node, i % 2 == 0 ? "dir" : "link");
+        const std::string name = "f" + std::to_string(i);
+        static_cast<void>(guest_->create(dir->node, name));
+        static_cast<void>(guest_->mkdir(dir->node, "d" + name));
+        static_cast<void>(guest_->symlink(dir->node, "l" + name, "x"));
+        static_cast<void>(guest_->create(root_node, i % 2 == 0 ? "link" : "dir"));
+        static_cast<void>(guest_->rename(root_node, "dir", dir->node, "in"));
+        guest_->forget(dir->node);
+    }
+    done = true;
+    swapper.join();
+
+    EXPECT_TRUE(std::filesystem::is_empty(outside("")));
 }
 
 TEST_P(MirrorLookup, does_not_open_fifos_sockets_and_devices) {
