@@ -158,9 +158,11 @@ Task<Result<void>> Program::write(File& file) {
         EXPECT_LE(written, data.size());
         EXPECT_GT(written, 0U);
     }
-    if (written > 0) grow(file, offset + written);
-    std::ranges::copy(std::span(data).first(written),
-                      file.contents.begin() + static_cast<std::ptrdiff_t>(offset));
+    if (written > 0) {
+        grow(file, offset + written);
+        std::ranges::copy(std::span(data).first(written),
+                          file.contents.begin() + static_cast<std::ptrdiff_t>(offset));
+    }
     for (std::size_t i = 0; i < data.size(); ++i) {
         if (offset + i >= file.known.size()) break;
         file.known[offset + i] = i < written;
