@@ -55,7 +55,9 @@ void acl_ids_to_guest(std::span<std::byte> acl, const IdMap& uids, const IdMap& 
     const auto map = [](const IdMap& ids, std::uint32_t id) -> Result<std::uint32_t> {
         return ids.to_guest(id);
     };
-    static_cast<void>(map_entries(acl, uids, gids, map));
+    // What the host gave is an ACL, and every id of the host has one for the tenant.
+    const auto mapped = map_entries(acl, uids, gids, map);
+    static_cast<void>(mapped);
 }
 
 }  // namespace dpfs::mirror

@@ -129,8 +129,9 @@ Task<bool> MirrorFs::add_next(fuse::Context& context,
     PacedCall paced = dir.inode->mount().call(CallKind::look);
     if (!paced.in_place()) return add_several(context, dir, out);
     struct statx found;
-    const int failed = ::statx(
-        dir.descriptor.get(), entry.name.data(), listed_statx_flags, statx_mask, &found);
+    const char* const name = entry.name.data();  // the stream's, with its NUL
+    const int failed =
+        ::statx(dir.descriptor.get(), name, listed_statx_flags, statx_mask, &found);
     paced.end();
     Result<InodePin> inode = fail(Errno::no_entry);
     if (failed == 0) inode = reference_listed(dir.inode, found, entry.name);

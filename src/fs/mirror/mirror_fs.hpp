@@ -357,7 +357,7 @@ class MirrorFs final : public fuse::FileSystem {
                                                        fuse::NodeId node,
                                                        std::optional<fuse::FileHandle> handle);
     Result<void> apply(const Target& target, const fuse::SetAttributes& wanted) const;
-    Result<void> resize(const Target& target, const fuse::SetAttributes& wanted) const;
+    Result<void> resize(const Target& target, std::uint64_t wanted, bool kill_set_id) const;
 
     // --- data
     Task<Result<std::size_t>> read_slowly(fuse::Context& context,

@@ -24,8 +24,9 @@ std::span<const iovec> rest_of(std::span<const iovec> buffers,
     IovecCursor cursor(buffers);
     space.clear();
     // In range: `done` bytes of them have been transferred.
-    static_cast<void>(cursor.skip(done));
-    static_cast<void>(cursor.take_iovecs(cursor.left(), space));
+    const auto skipped = cursor.skip(done);
+    const auto taken = cursor.take_iovecs(cursor.left(), space);
+    DPFS_ASSERT(skipped && taken);
     return std::span<const iovec>(space).first(std::min<std::size_t>(space.size(), IOV_MAX));
 }
 

@@ -54,7 +54,8 @@ Task<Result<fuse::TimedAttributes>> MirrorFs::setattr(fuse::Context& context,
 /// what fails; the owner before the mode, because a change of owner clears set-id bits.
 Result<void> MirrorFs::apply(const Target& target, const fuse::SetAttributes& wanted) const {
     if (wanted.size) {
-        if (const auto resized = resize(target, wanted); !resized) return resized;
+        const auto resized = resize(target, *wanted.size, wanted.kill_suid_gid);
+        if (!resized) return resized;
     }
     const int fd = target.fd();
     if (wanted.uid || wanted.gid) {
@@ -77,12 +78,14 @@ Result<void> MirrorFs::apply(const Target& target, const fuse::SetAttributes& wa
     return {};
 }
 
-Result<void> MirrorFs::resize(const Target& target, const fuse::SetAttributes& wanted) const {
+Result<void> MirrorFs::resize(const Target& target,
+                              std::uint64_t wanted,
+                              bool kill_set_id) const {
     if (target.inode->is(S_IFDIR)) return fail(Errno::is_directory);
     if (!target.inode->is(S_IFREG)) return fail(Errno::invalid);
-    if (*wanted.size > static_cast<std::uint64_t>(INT64_MAX)) return fail(Errno::invalid);
-    const auto size = static_cast<off_t>(*wanted.size);
-    const KeepSetIdBits keep(!wanted.kill_suid_gid && target.inode->may_have_set_id());
+    if (wanted > static_cast<std::uint64_t>(INT64_MAX)) return fail(Errno::invalid);
+    const auto size = static_cast<off_t>(wanted);
+    const KeepSetIdBits keep(!kill_set_id && target.inode->may_have_set_id());
     if (target.file) {
         if (::ftruncate(target.file->descriptor.get(), size) == 0) return {};
         // A handle that is not open for writing says EINVAL: ftruncate(2) by the tenant's

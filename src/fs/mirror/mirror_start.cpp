@@ -21,7 +21,7 @@ Duration policy_duration(CachePolicy policy) noexcept {
         case CachePolicy::always:
             break;
     }
-    return seconds(24 * 60 * 60);
+    return seconds(86'400);  // a day
 }
 
 /// Fills in the limits that follow from how many descriptors this process may have.
