@@ -2,18 +2,15 @@
 #include "daemon/config_check.hpp"
 
 #include "base/result.hpp"
-#include "base/unique_fd.hpp"
+#include "hal/vhost_user/served_socket.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <map>
 #include <sched.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace dpfs::daemon {
@@ -23,20 +20,6 @@ std::unexpected<std::string> wrong_at(const Places& places,
                                       std::string_view key,
                                       std::string_view message) {
     return wrong(fmt::format("{}: {}", places.of(key), message));
-}
-
-/// Whether somebody accepts connections at `path`.
-bool is_served(const std::string& path) {
-    sockaddr_un address = {};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path.data(), path.size());  // its length has been checked
-    const UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const void* const generic = &address;
-    const int connected =
-        ::connect(socket.get(), static_cast<const sockaddr*>(generic), sizeof address);
-    // Other errors than a refusal (EAGAIN: more connections wait than are taken) are no dead
-    // process's.
-    return connected == 0 || errno != ECONNREFUSED;
 }
 
 Parsed<void> check_socket(const DeviceConfig& device) {
@@ -49,7 +32,7 @@ Parsed<void> check_socket(const DeviceConfig& device) {
                 "socket",
                 fmt::format("'{}' exists and is no socket; name another path", path));
         }
-        if (is_served(path)) {
+        if (hal::vhost_user::is_served(path)) {
             return wrong_at(
                 device.places,
                 "socket",

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hal/vhost_user/listener.hpp"
 
+#include "hal/vhost_user/served_socket.hpp"
+
 #include <cstring>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,13 +24,7 @@ Result<void> remove_stale_socket(const sockaddr_un& address, const Logger& log) 
     }
     if (!S_ISSOCK(found.st_mode)) return fail(Errno::exists);
 
-    const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!probe) return fail_errno();
-    const auto* const generic =
-        static_cast<const sockaddr*>(static_cast<const void*>(&address));
-    if (::connect(probe.get(), generic, sizeof(address)) == 0 || errno != ECONNREFUSED) {
-        return fail(Errno::address_in_use);
-    }
+    if (is_served(address.sun_path)) return fail(Errno::address_in_use);
     log.info("replaces the socket {} that nobody serves any more", address.sun_path);
     if (::unlink(address.sun_path) != 0 && errno != ENOENT) return fail_errno();
     return {};

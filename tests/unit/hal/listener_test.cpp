@@ -6,7 +6,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace dpfs::hal::test {
 namespace {
@@ -46,6 +50,29 @@ TEST_F(ListenerTest, replaces_a_socket_that_nobody_serves) {
     Listener listener;
     EXPECT_TRUE(listener.open(path_, {}, logger_));
     EXPECT_TRUE(FrontEnd::connect(path_).has_value());
+}
+
+// As the kernel does for a killed daemon: what its io_uring holds is closed some time after.
+TEST_F(ListenerTest, replaces_a_socket_that_outlives_its_process) {
+    const UniqueFd kept(::socket(AF_UNIX, SOCK_STREAM, 0));
+    const pid_t dead = ::fork();
+    if (dead == 0) {
+        sockaddr_un address = {};
+        address.sun_family = AF_UNIX;
+        path_.copy(address.sun_path, sizeof address.sun_path - 1);
+        const void* const generic = &address;
+        ::bind(kept.get(), static_cast<const sockaddr*>(generic), sizeof address);
+        ::listen(kept.get(), 8);
+        ::_exit(0);
+    }
+    siginfo_t ended = {};
+    ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(dead), &ended, WEXITED | WNOWAIT), 0);
+    ASSERT_TRUE(FrontEnd::connect(path_).has_value());
+
+    Listener listener;
+    EXPECT_TRUE(listener.open(path_, {}, logger_)) << "its parent has not waited for it";
+    listener.close();
+    ::waitpid(dead, nullptr, 0);
 }
 
 TEST_F(ListenerTest, leaves_a_socket_that_is_served) {
