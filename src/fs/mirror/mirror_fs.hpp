@@ -407,6 +407,7 @@ class MirrorFs final : public fuse::FileSystem {
     /// The host's name for it. Errors: `refused` (by the rules), EOPNOTSUPP (by an option).
     Result<std::string> host_xattr(std::string_view name, Errno refused) const;
     Result<void> clear_set_group_id(const Inode& inode) const;
+    [[nodiscard]] bool is_listed(std::string_view name, const fuse::Context& context) const;
     [[nodiscard]] bool maps_ids() const noexcept {
         return !uid_map_.empty() || !gid_map_.empty();
     }

@@ -99,6 +99,13 @@ Task<Result<std::size_t>> MirrorFs::getxattr(fuse::Context& context,
     co_return size;
 }
 
+/// Access to a "trusted." name is the guest's kernel's to decide; but it hands a list on as it
+/// comes, and xattr(7) shows these names to CAP_SYS_ADMIN only. A request tells the uid.
+bool MirrorFs::is_listed(std::string_view name, const fuse::Context& context) const {
+    if (name.starts_with("trusted.") && context.caller.uid != 0) return false;
+    return posix_acl_.load(std::memory_order_relaxed) || !name.starts_with(acl_prefix);
+}
+
 Task<Result<std::size_t>> MirrorFs::listxattr(fuse::Context& context,
                                               fuse::NodeId node,
                                               std::span<std::byte> names) {
@@ -123,9 +130,7 @@ Task<Result<std::size_t>> MirrorFs::listxattr(fuse::Context& context,
         const std::string_view host_name(host_names.c_str() + at);
         at += host_name.size() + 1;
         const auto guest_name = xattr_names_.to_guest(host_name);
-        if (!guest_name) continue;
-        const bool is_acl = guest_name->starts_with(acl_prefix);
-        if (is_acl && !posix_acl_.load(std::memory_order_relaxed)) continue;
+        if (!guest_name || !is_listed(*guest_name, context)) continue;
         visible.append(*guest_name).push_back('\0');
     }
     if (names.empty()) co_return visible.size();
