@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "virtio/dirty_log.hpp"
 
+#include "virtio/shared_access.hpp"
+
 #include <algorithm>
 #include <atomic>
 #include <limits>
@@ -18,7 +20,7 @@ bool DirtyLog::mark(std::uint64_t guest_address, std::uint64_t length) const noe
         // Never skipped when the bit is set already: that load could come before our write is
         // visible, and the front end may take the bit away in between.
         const auto bit = static_cast<std::uint8_t>(1U << (page % 8));
-        auto* const bits = static_cast<std::uint8_t*>(static_cast<void*>(bits_.get()));
+        auto* const bits = shared_array<std::uint8_t>(bits_.get());
         std::atomic_ref(bits[page / 8]).fetch_or(bit, std::memory_order_release);
     }
     return true;

@@ -24,7 +24,8 @@ constexpr std::uint64_t mapping_end_max = 1ULL << 62;
 /// What is aligned for the guest must be so for us. Pages are, so this fails for no real
 /// memory.
 bool alike_aligned(std::uint64_t guest_address, const std::byte* host) {
-    const auto host_address = reinterpret_cast<std::uintptr_t>(host);  // only to look at it
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): only to look at the number
+    const auto host_address = reinterpret_cast<std::uintptr_t>(host);
     return (guest_address - host_address) % descriptor_alignment == 0;
 }
 

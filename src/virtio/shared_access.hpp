@@ -37,6 +37,7 @@ void store_release(le<T>& field, std::type_identity_t<T> value) noexcept {
 /// alignment.
 template <wire_struct T>
 T* shared_array(std::byte* bytes) noexcept {
+    // NOLINTNEXTLINE(bugprone-casting-through-void): the one place that names shared bytes
     return static_cast<T*>(static_cast<void*>(bytes));
 }
 

@@ -50,10 +50,11 @@ Result<SplitRing> make_split_ring(const GuestMemory& memory, const RingConfig& c
     auto descriptors = memory.ring_part(
         at.space, at.descriptors, config.size * sizeof(Descriptor), descriptor_alignment);
     if (!descriptors) return fail(descriptors.error());
-    auto available = memory.ring_part(at.space,
-                                      at.driver,
-                                      sizeof(AvailableHeader) + (config.size + 1) * 2,
-                                      available_alignment);
+    auto available = memory.ring_part(
+        at.space,
+        at.driver,
+        sizeof(AvailableHeader) + (config.size + 1) * sizeof(le<std::uint16_t>),
+        available_alignment);
     if (!available) return fail(available.error());
     auto used = memory.ring_part(at.space,
                                  at.device,

@@ -76,6 +76,11 @@ class Connection {
         std::uint32_t fd_count_max;
         Handler handler;
     };
+
+    // connection_rules.cpp
+    static std::span<const Rule> feature_rules() noexcept;
+    static std::span<const Rule> memory_rules() noexcept;
+    static std::span<const Rule> ring_rules() noexcept;
     static const Rule* find_rule(std::uint32_t request) noexcept;
 
     Task<Result<void>> serve();

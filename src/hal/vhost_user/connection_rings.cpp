@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/assert.hpp"
 #include "base/or_return.hpp"
 #include "hal/vhost_user/connection.hpp"
 #include "virtio/wire.hpp"
@@ -82,6 +83,7 @@ Task<Result<Reply>> Connection::set_vring_addr(Message& message) {
         co_return refuse("unknown flags {:#x}", std::uint32_t{address.flags});
     }
     if (ring.running) {
+        DPFS_ASSERT(ring.address.has_value());  // or it could not have started
         const wire::VringAddress& old = *ring.address;
         if (old.descriptor != address.descriptor || old.used != address.used ||
             old.available != address.available) {

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hal/vhost_user/listener.hpp"
 
+#include "base/unix_address.hpp"
 #include "hal/vhost_user/served_socket.hpp"
 
-#include <cstring>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 namespace dpfs::hal::vhost_user {
 namespace {
@@ -16,17 +15,17 @@ constexpr int backlog = 8;
 
 /// Takes away a socket that nobody serves any more.
 /// Errors: EADDRINUSE, EEXIST.
-Result<void> remove_stale_socket(const sockaddr_un& address, const Logger& log) {
+Result<void> remove_stale_socket(const UnixAddress& address, const Logger& log) {
     struct stat found = {};
-    if (::lstat(address.sun_path, &found) != 0) {
+    if (::lstat(address.path(), &found) != 0) {
         if (errno == ENOENT) return {};
         return fail_errno();
     }
     if (!S_ISSOCK(found.st_mode)) return fail(Errno::exists);
 
-    if (is_served(address.sun_path)) return fail(Errno::address_in_use);
-    log.info("replaces the socket {} that nobody serves any more", address.sun_path);
-    if (::unlink(address.sun_path) != 0 && errno != ENOENT) return fail_errno();
+    if (is_served(address.path())) return fail(Errno::address_in_use);
+    log.info("replaces the socket {} that nobody serves any more", address.path());
+    if (::unlink(address.path()) != 0 && errno != ENOENT) return fail_errno();
     return {};
 }
 
@@ -45,18 +44,16 @@ Result<void> apply_ownership(const std::string& path, const SocketOwnership& own
 Result<void> Listener::open(const std::string& path,
                             const SocketOwnership& owner,
                             const Logger& log) {
-    sockaddr_un address = {};
-    address.sun_family = AF_UNIX;
-    if (path.empty() || path.size() >= sizeof(address.sun_path)) {
+    const auto address = UnixAddress::of(path);
+    if (!address) {
         log.error("socket path '{}' has {} bytes; the system allows 1 to {}",
                   path,
                   path.size(),
-                  sizeof(address.sun_path) - 1);
-        return fail(path.empty() ? Errno::invalid : Errno::name_too_long);
+                  UnixAddress::path_size_max);
+        return fail(address.error());
     }
-    std::memcpy(address.sun_path, path.data(), path.size());
 
-    if (const auto removed = remove_stale_socket(address, log); !removed) {
+    if (const auto removed = remove_stale_socket(*address, log); !removed) {
         if (removed.error() == Errno::address_in_use) {
             log.error("socket {} is already served by another process", path);
         } else if (removed.error() == Errno::exists) {
@@ -68,9 +65,7 @@ Result<void> Listener::open(const std::string& path,
     }
 
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const auto* const generic =
-        static_cast<const sockaddr*>(static_cast<const void*>(&address));
-    if (!socket || ::bind(socket.get(), generic, sizeof(address)) != 0) {
+    if (!socket || ::bind(socket.get(), address->get(), UnixAddress::size) != 0) {
         const Errno error = static_cast<Errno>(errno);
         log.error("cannot create socket {}: {}", path, errno_name(error));
         return fail(error);

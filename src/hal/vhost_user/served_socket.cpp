@@ -2,13 +2,12 @@
 #include "hal/vhost_user/served_socket.hpp"
 
 #include "base/unique_fd.hpp"
+#include "base/unix_address.hpp"
 
 #include <cerrno>
-#include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace dpfs::hal::vhost_user {
@@ -32,12 +31,10 @@ bool listener_is_dead(int connection) {
 }  // namespace
 
 bool is_served(const std::string& path) {
-    sockaddr_un address = {};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path.data(), path.size());
+    const auto address = UnixAddress::of(path);
+    if (!address) return false;
     const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const void* const generic = &address;
-    if (::connect(probe.get(), static_cast<const sockaddr*>(generic), sizeof address) != 0) {
+    if (::connect(probe.get(), address->get(), UnixAddress::size) != 0) {
         return errno != ECONNREFUSED;
     }
     return !listener_is_dead(probe.get());
