@@ -51,6 +51,7 @@ class HostLocker:
             [programs.build("lock_tool"), kind, mode, path, *area],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            bufsize=0,  # what Python has read ahead, select() in answer() does not see
         )
 
     def tell(self, word: str) -> None:
