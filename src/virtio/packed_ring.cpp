@@ -5,7 +5,9 @@
 #include "virtio/shared_access.hpp"
 
 #include <algorithm>
+#include <span>
 #include <utility>
+#include <vector>
 
 namespace dpfs::virtio {
 namespace {
@@ -13,11 +15,20 @@ namespace {
 /// Two laps of the longest ring: from there on every event has been passed.
 constexpr std::uint32_t unannounced_max = 2 * queue_size_max;
 
-/// 2.8.1: the available bit is the driver's wrap counter, the used bit its inverse.
-bool is_available(std::uint16_t flags, bool wrap) noexcept {
+/// 2.8.1: both bits are the device's wrap counter.
+bool is_used(std::uint16_t flags, bool wrap) noexcept {
     const bool available = (flags & descriptor_available) != 0;
     const bool used = (flags & descriptor_used) != 0;
-    return available == wrap && used != wrap;
+    return available == wrap && used == wrap;
+}
+
+bool is_one_chain(std::span<const PackedDescriptor> descriptors) noexcept {
+    if (descriptors.empty()) return false;
+    const auto continues = [](const PackedDescriptor& descriptor) {
+        return (descriptor.flags & descriptor_next) != 0;
+    };
+    return std::ranges::all_of(descriptors.first(descriptors.size() - 1), continues) &&
+           !continues(descriptors.back());
 }
 
 std::uint32_t on_two_laps(PackedPosition position, std::uint32_t size) noexcept {
@@ -30,6 +41,12 @@ std::uint32_t distance(PackedPosition from, PackedPosition to, std::uint32_t siz
 }
 
 }  // namespace
+
+bool is_available(std::uint16_t flags, bool wrap) noexcept {
+    const bool available = (flags & descriptor_available) != 0;
+    const bool used = (flags & descriptor_used) != 0;
+    return available == wrap && used != wrap;
+}
 
 bool passed_event(PackedPosition event,
                   PackedPosition now,
@@ -95,8 +112,42 @@ Result<bool> PackedRing::pop(const GuestMemory& memory, DescriptorChain& out) {
     return true;
 }
 
-Result<void> PackedRing::reread(ChainHead, const GuestMemory&, DescriptorChain&) {
-    return fail(Errno::not_supported);
+Result<void> PackedRing::reread(const LostChain& chain,
+                                const GuestMemory& memory,
+                                DescriptorChain& out) {
+    std::vector<PackedDescriptor> descriptors = chain.descriptors;
+    DPFS_ASSERT(descriptors.size() == chain.head.slots && is_one_chain(descriptors));
+    if (violation_ == Violation::none &&
+        slots_in_flight_ + staged_slots_ + chain.head.slots > size_) {
+        violation_ = Violation::too_many_in_flight;
+    }
+    if (violation_ == Violation::none) {
+        violation_ = ChainReader(memory, limits_, out).read_packed(descriptors.data(), 0);
+    }
+    if (violation_ != Violation::none) return fail(to_errno(violation_));
+
+    // What is in flight lies behind what is used, in whatever order it ends.
+    PackedPosition first = next_used_;
+    first.advance(slots_in_flight_, size_);
+    hide_staged(first, chain.head.slots);
+    slots_in_flight_ += chain.head.slots;
+    ++chains_in_flight_;
+    return {};
+}
+
+/// A batch that was staged looks used from its second chain on. It has not been shown, and the
+/// next batch may be another one, behind which the driver would find the rest of the old.
+void PackedRing::hide_staged(PackedPosition first, std::uint32_t count) noexcept {
+    for (; count > 0; --count) {
+        PackedDescriptor& descriptor = descriptors_[first.slot];
+        const std::uint16_t flags = load_relaxed(descriptor.flags);
+        if (is_used(flags, first.wrap)) {
+            store_relaxed(descriptor.flags,
+                          static_cast<std::uint16_t>(flags ^ descriptor_used));
+            log_descriptor_write(first.slot);
+        }
+        first.advance(1, size_);
+    }
 }
 
 void PackedRing::push(ChainHead head, std::uint32_t written) {

@@ -23,6 +23,10 @@ struct PackedPosition {
     bool operator==(const PackedPosition&) const = default;
 };
 
+/// Whether `flags` say that the driver has made a slot available in the lap of `wrap`: its
+/// available bit is the driver's wrap counter, its used bit the inverse (2.8.1).
+[[nodiscard]] bool is_available(std::uint16_t flags, bool wrap) noexcept;
+
 /// Whether `event` is among the `count` slots before `now`. A position stands for the same slot
 /// two laps later, so distances are taken modulo two laps. True also for an event slot that
 /// cannot be: a notification too many harms nobody.
@@ -35,7 +39,7 @@ struct PackedPosition {
 class PackedRing final : public Virtqueue {
   public:
     Result<bool> pop(const GuestMemory& memory, DescriptorChain& out) override;
-    Result<void> reread(ChainHead head,
+    Result<void> reread(const LostChain& chain,
                         const GuestMemory& memory,
                         DescriptorChain& out) override;
     void push(ChainHead head, std::uint32_t written) override;
@@ -61,6 +65,7 @@ class PackedRing final : public Virtqueue {
     };
     PackedRing(Parts parts, const RingConfig& config) noexcept;
 
+    void hide_staged(PackedPosition first, std::uint32_t count) noexcept;
     void log_descriptor_write(std::uint32_t slot) const noexcept;
     void log_event_write() const noexcept;
 

@@ -98,7 +98,7 @@ Result<bool> SplitRing::pop(const GuestMemory& memory, DescriptorChain& out) {
     return true;
 }
 
-Result<void> SplitRing::reread(ChainHead head,
+Result<void> SplitRing::reread(const LostChain& chain,
                                const GuestMemory& memory,
                                DescriptorChain& out) {
     Violation violation = violation_;
@@ -106,7 +106,7 @@ Result<void> SplitRing::reread(ChainHead head,
         violation = Violation::too_many_in_flight;
     }
     if (violation == Violation::none) {
-        violation = ChainReader(memory, limits_, out).read_split(descriptors_, head.id);
+        violation = ChainReader(memory, limits_, out).read_split(descriptors_, chain.head.id);
     }
     if (violation != Violation::none) return fail(broken(violation).error());
     ++in_flight_;

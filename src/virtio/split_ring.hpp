@@ -14,7 +14,7 @@ namespace dpfs::virtio {
 class SplitRing final : public Virtqueue {
   public:
     Result<bool> pop(const GuestMemory& memory, DescriptorChain& out) override;
-    Result<void> reread(ChainHead head,
+    Result<void> reread(const LostChain& chain,
                         const GuestMemory& memory,
                         DescriptorChain& out) override;
     void push(ChainHead head, std::uint32_t written) override;

@@ -6,9 +6,11 @@
 #include "virtio/dirty_log.hpp"
 #include "virtio/guest_memory.hpp"
 #include "virtio/violation.hpp"
+#include "virtio/wire.hpp"
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 namespace dpfs::virtio {
 
@@ -46,6 +48,13 @@ struct RingConfig {
     RingState state = {};
 };
 
+/// A chain that a process popped and did not push before it died.
+struct LostChain {
+    ChainHead head;
+    /// Packed: its descriptors of the ring as they were, NEXT in all but the last. Split: none.
+    std::vector<PackedDescriptor> descriptors;
+};
+
 /// The device's side of one virtqueue. Chains are popped, used in any order, pushed; a batch of
 /// pushes becomes visible by one flush(), after which the driver may have to be notified:
 ///
@@ -72,10 +81,14 @@ class Virtqueue {
     virtual Result<bool> pop(const GuestMemory& memory, DescriptorChain& out) = 0;
 
     /// Reads a chain again that was popped before this object was made, and never pushed: for a
-    /// list of requests that were in flight when a process died. It counts as popped.
-    /// Errors: as pop(); EOPNOTSUPP for packed rings, whose descriptors may be overwritten by
-    /// then.
-    virtual Result<void> reread(ChainHead head,
+    /// list of requests that were in flight when a process died. It counts as popped. All of
+    /// the list is to be read before anything is flushed.
+    ///
+    /// A packed ring has overwritten descriptors by then, so it believes `chain`, which is
+    /// checked like a descriptor of the driver's; and what the dead process staged over them
+    /// and did not flush is hidden from the driver.
+    /// Errors: as pop().
+    virtual Result<void> reread(const LostChain& chain,
                                 const GuestMemory& memory,
                                 DescriptorChain& out) = 0;
 

@@ -131,7 +131,6 @@ Task<Result<Reply>> Connection::get_inflight_fd(Message& message) {
         size > context_.options.queue_size_max) {
         co_return refuse("{} queues of {} entries", count, size);
     }
-    if (packed()) co_return deny("packed rings keep no list of requests in flight");
     const std::uint64_t bytes = inflight_area_size(packed(), count, size);
     auto fd = make_inflight_area(bytes);
     if (!fd) co_return refuse("{} bytes: {}", bytes, errno_name(fd.error()));
@@ -151,7 +150,10 @@ Task<Result<Reply>> Connection::set_inflight_fd(Message& message) {
     const std::uint64_t bytes = request.mmap_size;
     if (message.fd_count != 1) co_return refuse("no file descriptor");
     if (any_ring_runs()) co_return refuse("rings are running");
-    if (packed()) co_return deny("packed rings keep no list of requests in flight");
+    if (request.mmap_offset % inflight_alignment != 0) {
+        co_return refuse("an area that is not aligned, at {:#x}",
+                         std::uint64_t{request.mmap_offset});
+    }
     if (count == 0 || count > rings_.size() || size == 0 ||
         size > context_.options.queue_size_max || bytes > inflight_size_max ||
         bytes < inflight_area_size(packed(), count, size)) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hal/vhost_user/inflight.hpp"
 
+#include "hal/vhost_user/inflight_packed.hpp"
 #include "hal/vhost_user/inflight_split.hpp"
 #include "hal/vhost_user/inflight_wire.hpp"
 #include "virtio/wire.hpp"
@@ -61,7 +62,7 @@ Result<OpenedInflight> open_inflight(InflightRegion region,
     if (region.packed != packed || config.size > region.queue_size) {
         return fail(Errno::protocol);
     }
-    if (packed) return fail(Errno::not_supported);
+    if (packed) return open_packed_inflight(std::move(region), config, memory);
     return open_split_inflight(std::move(region), config, memory);
 }
 

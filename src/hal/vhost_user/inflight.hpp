@@ -40,7 +40,7 @@ struct InflightArea {
 /// A zeroed area in memory of its own. Errors: as memfd_create and ftruncate.
 Result<UniqueFd> make_inflight_area(std::uint64_t size);
 
-/// Keeps one queue's region up to date. What it reads there may have been written by anybody.
+/// Keeps one queue's region up to date, so that at each moment another process could go on.
 ///
 /// Thread    its queue's.
 /// Source    vhost-user.rst, "Inflight I/O tracking".
@@ -49,24 +49,37 @@ class InflightTracker {
     virtual ~InflightTracker() = default;
 
     /// A chain was taken from the ring; `before` is the ring's state before that.
-    virtual void taken(const virtio::RingState& before, virtio::ChainHead head) noexcept = 0;
-    /// It is about to be pushed.
-    virtual void pushing(virtio::ChainHead head) noexcept = 0;
-    /// What was pushed has been shown to the driver.
+    /// Out: the entry that notes it.
+    virtual std::uint16_t taken(const virtio::RingState& before,
+                                virtio::ChainHead head) noexcept = 0;
+    /// The chain noted in `entry` is about to be pushed.
+    virtual void pushing(std::uint16_t entry) noexcept = 0;
+    /// What was pushed is about to be shown to the driver.
+    virtual void flushing() noexcept = 0;
+    /// It has been shown.
     virtual void flushed(const virtio::RingState& now) noexcept = 0;
+};
+
+/// A request that an earlier process took and did not give back.
+struct LostRequest {
+    std::uint16_t entry = 0;  ///< that notes it
+    virtio::LostChain chain;
 };
 
 /// What an earlier process left behind.
 struct LostRequests {
-    std::vector<virtio::ChainHead> heads;  ///< in the order in which they were taken
-    bool resumed = false;                  ///< false: the region is new, start as told
-    virtio::RingState state;               ///< else: where to go on
+    std::vector<LostRequest> requests;  ///< in the order in which they were taken
+    bool resumed = false;               ///< false: start as told
+    virtio::RingState state;            ///< else: where to go on
 };
 
 struct OpenedInflight {
     std::unique_ptr<InflightTracker> tracker;
     LostRequests lost;
 };
+
+/// Regions, and so areas, begin at multiples of this within their mapping: bytes.
+constexpr std::uint64_t inflight_alignment = 8;
 
 /// Reads `region` for the ring that `config` describes, settles what was half done, and goes on
 /// tracking in it. Errors: EPROTO (it is of another size, or lists what cannot be), EFAULT (the

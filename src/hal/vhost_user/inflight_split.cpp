@@ -89,16 +89,17 @@ SplitInflight::SplitInflight(InflightRegion region, std::uint64_t next_counter) 
     batch_.reserve(region_.queue_size);
 }
 
-void SplitInflight::taken(const virtio::RingState& /*before*/,
-                          virtio::ChainHead head) noexcept {
+std::uint16_t SplitInflight::taken(const virtio::RingState& /*before*/,
+                                   virtio::ChainHead head) noexcept {
     store_relaxed(entries_[head.id].counter, next_counter_++);
     set_inflight(entries_[head.id], true);
+    return head.id;
 }
 
-void SplitInflight::pushing(virtio::ChainHead head) noexcept {
-    store_relaxed(entries_[head.id].next, load_relaxed(header_->last_batch_head));
-    store_release(header_->last_batch_head, head.id);
-    batch_.push_back(head.id);
+void SplitInflight::pushing(std::uint16_t entry) noexcept {
+    store_relaxed(entries_[entry].next, load_relaxed(header_->last_batch_head));
+    store_release(header_->last_batch_head, entry);
+    batch_.push_back(entry);
 }
 
 void SplitInflight::flushed(const virtio::RingState& now) noexcept {
@@ -129,7 +130,10 @@ Result<OpenedInflight> open_split_inflight(InflightRegion region,
         settle_last_batch(region, size, *used_index);
         const std::vector<Listed> found = list_inflight(region, size);
         if (!found.empty()) next_counter = found.back().counter + 1;
-        for (const Listed& lost : found) opened.lost.heads.push_back({.id = lost.head});
+        for (const Listed& lost : found) {
+            opened.lost.requests.push_back(
+                {.entry = lost.head, .chain = {.head = {.id = lost.head}, .descriptors = {}}});
+        }
         // What was taken is what was given back and what is listed.
         opened.lost.resumed = !found.empty();
         opened.lost.state = {

@@ -11,8 +11,10 @@ class SplitInflight final : public InflightTracker {
   public:
     SplitInflight(InflightRegion region, std::uint64_t next_counter) noexcept;
 
-    void taken(const virtio::RingState& before, virtio::ChainHead head) noexcept override;
-    void pushing(virtio::ChainHead head) noexcept override;
+    std::uint16_t taken(const virtio::RingState& before,
+                        virtio::ChainHead head) noexcept override;
+    void pushing(std::uint16_t entry) noexcept override;
+    void flushing() noexcept override {}
     void flushed(const virtio::RingState& now) noexcept override;
 
   private:

@@ -48,7 +48,7 @@ bool Vring::take_requests() noexcept {
         }
         if (!*popped) return taken > 0;
         Slot& slot = take_slot();
-        if (inflight_) inflight_->taken(before, slot.chain.head());
+        if (inflight_) slot.inflight_entry = inflight_->taken(before, slot.chain.head());
         deliver(slot);
     }
     return true;
@@ -83,7 +83,7 @@ void Vring::complete(Request& request, std::uint32_t written) noexcept {
             (void)logs_.buffers->mark_buffers(
                 *slot.epoch->memory, slot.chain.writable(), written);
         }
-        if (inflight_) inflight_->pushing(slot.chain.head());
+        if (inflight_) inflight_->pushing(slot.inflight_entry);
         ring_->push(slot.chain.head(), written);
         ++staged_;
     }
@@ -100,6 +100,7 @@ void Vring::complete(Request& request, std::uint32_t written) noexcept {
 void Vring::flush() noexcept {
     if (staged_ == 0 || state_ == State::broken) return;
     staged_ = 0;
+    if (inflight_) inflight_->flushing();
     ring_->flush();
     if (inflight_) inflight_->flushed(ring_->state());
     if (ring_->needs_notification()) call_driver();

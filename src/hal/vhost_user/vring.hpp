@@ -105,6 +105,7 @@ class Vring final : public Queue, private reactor::Pollable {
     struct Slot final : Request {
         virtio::DescriptorChain chain;
         MemoryEpoch* epoch = nullptr;
+        std::uint16_t inflight_entry = 0;  // of inflight_, where there is one
         Slot* next_free = nullptr;
     };
     class Drained;
@@ -116,7 +117,7 @@ class Vring final : public Queue, private reactor::Pollable {
     void complete(Request& request, std::uint32_t written) noexcept override;
 
     Result<void> start_here(RingSetup& setup);
-    void deliver_again(const std::vector<virtio::ChainHead>& lost);
+    void deliver_again(const std::vector<LostRequest>& lost);
     void make_slots(std::uint32_t count);
     Slot& take_slot() noexcept;
     void deliver(Slot& slot) noexcept;

@@ -87,12 +87,12 @@ Task<Result<void>> Vring::start(RingSetup setup) {
 
 Result<void> Vring::start_here(RingSetup& setup) {
     DPFS_ASSERT(state_ == State::stopped);
-    std::vector<virtio::ChainHead> lost;
+    std::vector<LostRequest> lost;
     if (setup.inflight.size != 0) {
         auto opened = open_inflight(setup.inflight, setup.config, *setup.memory);
         if (!opened) return fail(opened.error());
         inflight_ = std::move(opened->tracker);
-        lost = std::move(opened->lost.heads);
+        lost = std::move(opened->lost.requests);
         if (opened->lost.resumed) setup.config.state = opened->lost.state;
     }
     auto made = virtio::make_virtqueue(*setup.memory, setup.config);
@@ -116,12 +116,14 @@ Result<void> Vring::start_here(RingSetup& setup) {
     return {};
 }
 
-void Vring::deliver_again(const std::vector<virtio::ChainHead>& lost) {
-    for (const virtio::ChainHead head : lost) {
+void Vring::deliver_again(const std::vector<LostRequest>& lost) {
+    for (const LostRequest& request : lost) {
         if (state_ != State::running) return;
-        const auto read = ring_->reread(head, *memory_->memory, free_->chain);
+        const auto read = ring_->reread(request.chain, *memory_->memory, free_->chain);
         if (read) {
-            deliver(take_slot());
+            Slot& slot = take_slot();
+            slot.inflight_entry = request.entry;
+            deliver(slot);
         } else {
             break_ring();
         }

@@ -7,6 +7,10 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <utility>
+#include <vector>
+
 namespace dpfs::virtio {
 namespace {
 
@@ -99,9 +103,107 @@ TEST(PackedRing, base_of_vhost_user_has_both_positions_and_wrap_counters) {
     EXPECT_EQ(RingState{}.to_vring_base(true), 0x8000'8000U);
 }
 
-TEST(PackedRing, cannot_reread) {
+/// The chains of a ring as pop() finds them, and as a list of requests in flight notes them.
+std::vector<LostChain> pop_all(RingPair& ring) {
+    std::vector<LostChain> chains;
+    std::uint32_t slot = 0;
+    while (ring.device->pop(ring.memory, ring.chain).value()) {
+        LostChain chain = {.head = ring.chain.head(), .descriptors = {}};
+        for (std::uint32_t i = 0; i < chain.head.slots; ++i) {
+            chain.descriptors.push_back(*ring.at<PackedDescriptor>(
+                ring.layout.addresses.descriptors + std::uint64_t{slot++} * 16));
+        }
+        chains.push_back(std::move(chain));
+    }
+    return chains;
+}
+
+TEST(PackedRing, rereads_what_another_popped_whatever_the_ring_says_by_now) {
+    RingPair ring(6, packed);
+    write_text(ring.memory, buffers, "abcdef");
+    const auto one = ring.offer({{buffers, 1}, {buffers + 2, 1}}, {});
+    const auto two = ring.offer({{buffers + 4, 1}, {buffers + 1, 1}, {buffers + 3, 1}}, {});
+    const std::vector<LostChain> lost = pop_all(ring);
+    ASSERT_EQ(lost.size(), 2U);
+    // The second is given back first: where the first lay.
+    ring.device->push(lost[1].head, 0);
+    ring.device->flush();
+    ASSERT_EQ(ring.take_used(), (UsedChain{.id = two, .written = 0}));
+
+    ring.device = ring.make_device(ring.device->state());
+    ASSERT_TRUE(ring.device->reread(lost[0], ring.memory, ring.chain));
+    EXPECT_EQ(join(ring.chain.readable()), "ac");
+    EXPECT_EQ(ring.chain.head(), (ChainHead{.id = one, .slots = 2}));
+    EXPECT_EQ(ring.device->in_flight(), 1U);
+    EXPECT_FALSE(ring.device->has_work());
+    ring.device->push(ring.chain.head(), 0);
+    ring.device->flush();
+    EXPECT_EQ(ring.take_used(), (UsedChain{.id = one, .written = 0}));
+}
+
+TEST(PackedRing, hides_what_was_staged_and_not_flushed_from_the_driver) {
     RingPair ring(4, packed);
-    EXPECT_EQ(ring.device->reread({}, ring.memory, ring.chain).error(), Errno::not_supported);
+    const auto first = ring.offer({{buffers, 1}}, {});
+    const auto second = ring.offer({{buffers, 1}}, {});
+    const RingState before = ring.device->state();
+    const std::vector<LostChain> lost = pop_all(ring);
+    for (const LostChain& chain : lost) ring.device->push(chain.head, 0);
+    // Here the process dies, and the next one is quicker with the second.
+    RingState state = before;
+    state.next_available = 2;
+    ring.device = ring.make_device(state);
+    for (const LostChain& chain : lost) {
+        ASSERT_TRUE(ring.device->reread(chain, ring.memory, ring.chain));
+    }
+    ring.device->push(lost[1].head, 0);
+    ring.device->flush();
+    EXPECT_EQ(ring.take_used(), (UsedChain{.id = second, .written = 0}));
+    EXPECT_EQ(ring.take_used(), std::nullopt);
+    ring.device->push(lost[0].head, 0);
+    ring.device->flush();
+    EXPECT_EQ(ring.take_used(), (UsedChain{.id = first, .written = 0}));
+}
+
+TEST(PackedRing, marks_what_it_hides_as_dirty) {
+    RingPair ring(4, packed);
+    for (int i = 0; i < 2; ++i) ring.offer({{buffers, 1}}, {});
+    RingState state = ring.device->state();
+    const std::vector<LostChain> lost = pop_all(ring);
+    for (const LostChain& chain : lost) ring.device->push(chain.head, 0);
+    state.next_available = 2;
+    ring.device = ring.make_device(state);
+    constexpr std::uint64_t log_size = 4096;
+    const Mapping log = map_anonymous(log_size).value();
+    ring.device->attach_log(std::make_shared<const DirtyLog>(log, log_size));
+    for (const LostChain& chain : lost) {
+        ASSERT_TRUE(ring.device->reread(chain, ring.memory, ring.chain));
+    }
+    constexpr std::uint64_t page = ring_base / DirtyLog::page_size;
+    EXPECT_EQ(log.get()[page / 8], std::byte{1U << (page % 8)});
+}
+
+TEST(PackedRing, checks_what_it_rereads_as_what_it_pops) {
+    const PackedDescriptor good = {
+        .addr = buffers, .len = 1U, .id = std::uint16_t{0}, .flags = std::uint16_t{0}};
+    PackedDescriptor outside = good;
+    outside.addr = gap;
+    PackedDescriptor table = good;
+    table.flags = descriptor_indirect;
+    const std::array<std::pair<PackedDescriptor, Violation>, 2> bad = {{
+        {outside, Violation::address_not_mapped},
+        {table, Violation::indirect_not_negotiated},
+    }};
+    for (const auto& [descriptor, violation] : bad) {
+        RingPair ring(4, packed);
+        const LostChain chain = {.head = {.id = 0, .slots = 1}, .descriptors = {descriptor}};
+        EXPECT_FALSE(ring.device->reread(chain, ring.memory, ring.chain));
+        EXPECT_EQ(ring.device->violation(), violation);
+    }
+    RingPair ring(1, packed);
+    const LostChain chain = {.head = {.id = 0, .slots = 1}, .descriptors = {good}};
+    ASSERT_TRUE(ring.device->reread(chain, ring.memory, ring.chain));
+    EXPECT_EQ(ring.device->reread(chain, ring.memory, ring.chain).error(), Errno::protocol);
+    EXPECT_EQ(ring.device->violation(), Violation::too_many_in_flight);
 }
 
 TEST(PackedRingDeath, asserts_that_only_popped_chains_are_pushed) {

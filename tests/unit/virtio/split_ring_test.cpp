@@ -74,7 +74,9 @@ TEST(SplitRing, a_batch_of_pushes_is_published_at_once) {
     for (auto& chain : chains) ring.device->push(chain.head(), 0);
     EXPECT_EQ(ring.take_used(), std::nullopt);
     ring.device->flush();
-    for (auto& chain : chains) EXPECT_EQ(ring.take_used()->id, chain.head().id);
+    for (auto& chain : chains) {
+        EXPECT_EQ(ring.take_used(), (UsedChain{.id = chain.head().id, .written = 0}));
+    }
 }
 
 TEST(SplitRing, reads_chains_again_that_were_in_flight_when_their_process_died) {
@@ -86,20 +88,25 @@ TEST(SplitRing, reads_chains_again_that_were_in_flight_when_their_process_died) 
 
     ring.device = ring.make_device(
         RingState::from_vring_base(ring.device->state().to_vring_base(false), false));
-    ASSERT_TRUE(ring.device->reread({.id = two}, ring.memory, ring.chain));
+    ASSERT_TRUE(
+        ring.device->reread({.head = {.id = two}, .descriptors = {}}, ring.memory, ring.chain));
     EXPECT_EQ(join(ring.chain.readable()), "two");
     EXPECT_EQ(ring.device->in_flight(), 1U);
     ring.device->push(ring.chain.head(), 0);
     ring.device->flush();
     EXPECT_EQ(ring.take_used(), (UsedChain{.id = two, .written = 0}));
-    ASSERT_TRUE(ring.device->reread({.id = one}, ring.memory, ring.chain));
+    ASSERT_TRUE(
+        ring.device->reread({.head = {.id = one}, .descriptors = {}}, ring.memory, ring.chain));
     EXPECT_EQ(join(ring.chain.readable()), "one");
     EXPECT_FALSE(ring.device->has_work());
 }
 
 TEST(SplitRing, refuses_to_reread_what_is_no_chain) {
     RingPair ring(4, split);
-    EXPECT_EQ(ring.device->reread({.id = 4}, ring.memory, ring.chain).error(), Errno::protocol);
+    EXPECT_EQ(
+        ring.device->reread({.head = {.id = 4}, .descriptors = {}}, ring.memory, ring.chain)
+            .error(),
+        Errno::protocol);
     EXPECT_EQ(ring.device->violation(), Violation::head_out_of_range);
 }
 
