@@ -10,7 +10,14 @@ Result<std::unique_ptr<EventLoop>> make_reactor(const ReactorOptions& options,
                                                 const Logger& log) {
     if (options.kind != ReactorKind::epoll) {
         Result<std::unique_ptr<UringReactor>> uring = UringReactor::make(options.uring, pool);
-        if (uring) return std::move(*uring);
+        if (uring) {
+            if (const auto error = (*uring)->files_error()) {
+                log.warning("no table of {} files for io_uring ({}): goes on without",
+                            options.uring.file_count_max,
+                            errno_name(*error));
+            }
+            return std::move(*uring);
+        }
         if (options.kind == ReactorKind::uring) return fail(uring.error());
         log.warning("io_uring cannot be used ({}): goes on with epoll and Linux AIO",
                     errno_name(uring.error()));

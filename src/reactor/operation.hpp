@@ -54,7 +54,6 @@ struct Arguments {
     const char* path2 = nullptr;
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
-    std::int16_t fixed_buffer = -1;   ///< index of a registered buffer that holds all iovecs
     const Credentials* as = nullptr;  ///< nullptr: the daemon itself
 };
 

@@ -9,6 +9,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <sys/socket.h>
@@ -21,6 +22,8 @@ struct msghdr;
 struct open_how;
 
 namespace dpfs::reactor {
+
+class PinnedMemory;
 
 /// How a reactor waits for work.
 enum class PollMode : std::uint8_t {
@@ -328,6 +331,18 @@ class Reactor {
     /// Tells a sleeping or spinning loop that a notification of `source` came (its kick was
     /// read).
     virtual void notice_work() noexcept = 0;
+
+    // --- what a reactor may keep at hand for many operations; those without io_uring need none
+    /// Transfers to and from `memory` spare the kernel a look-up of its pages from now on,
+    /// until drop_buffers() has come as often. Errors: EOPNOTSUPP, ENOSPC (no place), ENOMEM.
+    virtual Result<void> use_buffers(std::shared_ptr<const PinnedMemory> /*memory*/) {
+        return fail(Errno::not_supported);
+    }
+    virtual void drop_buffers(const PinnedMemory& /*memory*/) noexcept {}
+    /// Operations on `fd` spare the kernel a look-up from now on, until unregister_file(),
+    /// which must come before the descriptor is closed. Errors: EOPNOTSUPP, ENOSPC (no place).
+    virtual Result<void> register_file(int /*fd*/) { return fail(Errno::not_supported); }
+    virtual void unregister_file(int /*fd*/) noexcept {}
 
     // --- life
     /// Runs the loop on this thread until stop().

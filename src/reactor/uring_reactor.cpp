@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <sched.h>
+#include <span>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,6 +18,9 @@ namespace {
 // What completions that are no operation's carry; no object has such an address.
 constexpr std::uint64_t ignored_tag = 0;
 constexpr std::uint64_t wake_tag = 1;
+
+/// Places in the table of registered buffers: for so many GiB of guests' memory at most.
+constexpr std::uint32_t buffer_slot_count = 4096;
 
 /// What we cannot do without: waits with a timeout, requests that a poll retries, completions
 /// that are never dropped, and read(2)'s own file position.
@@ -74,10 +79,12 @@ Result<std::unique_ptr<UringReactor>> UringReactor::make(const UringOptions& opt
 
 UringReactor::UringReactor(const UringOptions& options, BlockingPool& pool)
     : OffloadingLoop(options.loop, pool),
-      personalities_(ring_, options.personality_count_max, [this] { submit_queued(); }),
+      personalities_(ring_, options.personality_count_max, [this] { flush_queue(); }),
       worker_count_max_(options.worker_count_max),
       has_submission_thread_(options.submission_thread),
-      switches_credentials_(can_switch_credentials()) {}
+      switches_credentials_(can_switch_credentials()),
+      buffers_(ring_, buffer_slot_count),
+      files_(ring_) {}
 
 UringReactor::~UringReactor() {
     wait_for_visitors();
@@ -95,11 +102,8 @@ Result<void> UringReactor::set_up(const UringOptions& options) {
     if (!wake_fd_) return fail_errno();
 
     if (options.file_count_max == 0) return {};
-    const int registered = ::io_uring_register_files_sparse(&ring_, options.file_count_max);
-    if (registered < 0) return fail(static_cast<Errno>(-registered));
-    for (unsigned slot = options.file_count_max; slot > 0; --slot) {
-        free_file_slots_.push_back(static_cast<std::uint16_t>(slot - 1));
-    }
+    const auto table = files_.make_table(options.file_count_max);
+    if (!table) files_error_ = table.error();
     return {};
 }
 
@@ -130,45 +134,23 @@ Result<void> UringReactor::set_up_ring(const UringOptions& options) {
     return {};
 }
 
-Result<void> UringReactor::register_buffers(std::span<const iovec> buffers) {
-    if (has_buffers_) ::io_uring_unregister_buffers(&ring_);
-    has_buffers_ = false;
-    const int result = ::io_uring_register_buffers(
-        &ring_, buffers.data(), static_cast<unsigned>(buffers.size()));
-    if (result < 0) return fail(static_cast<Errno>(-result));
-    has_buffers_ = true;
-    return {};
+Result<void> UringReactor::use_buffers(std::shared_ptr<const PinnedMemory> memory) {
+    flush_queue();
+    return buffers_.add(std::move(memory));
+}
+
+void UringReactor::drop_buffers(const PinnedMemory& memory) noexcept {
+    flush_queue();  // what names its places must be in the kernel before they are emptied
+    buffers_.remove(memory);
 }
 
 Result<void> UringReactor::register_file(int fd) {
-    if (free_file_slots_.empty()) return fail(Errno::no_space);
-    const std::uint16_t slot = free_file_slots_.back();
-    const int result = ::io_uring_register_files_update(&ring_, slot, &fd, 1);
-    if (result < 0) return fail(static_cast<Errno>(-result));
-    free_file_slots_.pop_back();
-    const auto index = static_cast<std::size_t>(fd);
-    if (file_slots_.size() <= index) file_slots_.resize(index + 1);
-    DPFS_ASSERT(file_slots_[index] == 0);
-    file_slots_[index] = static_cast<std::uint16_t>(slot + 1);
-    return {};
+    return files_.add(fd);
 }
 
 void UringReactor::unregister_file(int fd) noexcept {
-    std::uint16_t& registered = file_slots_[static_cast<std::size_t>(fd)];
-    DPFS_ASSERT(registered != 0);
-    const auto slot = static_cast<std::uint16_t>(registered - 1);
-    registered = 0;
-    submit_queued();  // what names the slot must be in the kernel before it is emptied
-    const int none = -1;
-    ::io_uring_register_files_update(&ring_, slot, &none, 1);
-    free_file_slots_.push_back(slot);
-}
-
-void UringReactor::use_registered_file(io_uring_sqe& request) const noexcept {
-    const auto index = static_cast<std::size_t>(request.fd);
-    if (index >= file_slots_.size() || file_slots_[index] == 0) return;
-    request.fd = file_slots_[index] - 1;
-    request.flags |= IOSQE_FIXED_FILE;
+    flush_queue();
+    files_.remove(fd);
 }
 
 // --- run()
@@ -221,6 +203,15 @@ void UringReactor::submit_queued() noexcept {
     const int result = has_submission_thread_ ? ::io_uring_submit(&ring_)
                                               : ::io_uring_submit_and_get_events(&ring_);
     DPFS_ASSERT(result != -EEXIST);  // another thread than the one that first called run()
+}
+
+void UringReactor::flush_queue() noexcept {
+    submit_queued();
+    // A kernel thread that submits takes them in its own time; it does not wait for anything.
+    while (has_submission_thread_ && enabled_ && ::io_uring_sq_ready(&ring_) > 0) {
+        ::sched_yield();
+        if (::io_uring_submit(&ring_) == -EOWNERDEAD) return;  // it has ended: so do we
+    }
 }
 
 void UringReactor::wait(Instant until) noexcept {
@@ -315,11 +306,29 @@ bool UringReactor::try_push(Operation& operation) noexcept {
     }
     io_uring_sqe* const request = next_request();
     if (request == nullptr) return false;
-    fill_request(*request, call, opcodes_);
+    fill_request(*request, call);
     request->personality = personality;
     ::io_uring_sqe_set_data(request, &operation);
-    if (!file_slots_.empty() && takes_registered_file(call.code)) use_registered_file(*request);
+    use_registrations(*request, call);
     return true;
+}
+
+void UringReactor::use_registrations(io_uring_sqe& request,
+                                     const Arguments& call) const noexcept {
+    if (!files_.empty() && takes_registered_file(call.code)) {
+        const int slot = files_.find(request.fd);
+        if (slot != FixedFiles::none) {
+            request.fd = slot;
+            request.flags |= IOSQE_FIXED_FILE;
+        }
+    }
+    const bool transfers = call.code == OpCode::readv || call.code == OpCode::writev;
+    if (!transfers || buffers_.empty() || call.size == 0) return;
+    const std::span all(static_cast<const iovec*>(call.address), call.size);
+    const int slot = buffers_.find(all);
+    if (slot != FixedBuffers::none) {
+        use_fixed_buffer(request, opcodes_, static_cast<std::uint16_t>(slot));
+    }
 }
 
 void UringReactor::push_overflow(Operation& operation) noexcept {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "base/unique_fd.hpp"
+#include "reactor/fixed_buffers.hpp"
+#include "reactor/fixed_files.hpp"
 #include "reactor/offloading_loop.hpp"
 #include "reactor/personality_cache.hpp"
 #include "reactor/uring_request.hpp"
@@ -10,7 +12,7 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
+#include <optional>
 #include <vector>
 
 namespace dpfs::reactor {
@@ -23,7 +25,7 @@ struct UringOptions {
     bool deferred_completions = true;  ///< IORING_SETUP_DEFER_TASKRUN (Linux 6.1)
     unsigned worker_count_max = 0;     ///< kernel threads for calls that block; 0: its own
     std::size_t personality_count_max = 256;  ///< callers whose credentials are kept registered
-    unsigned file_count_max = 0;              ///< for register_file()
+    unsigned file_count_max = 0;              ///< for register_file(); at most 32768
 };
 
 /// The reactor on io_uring (Linux 5.11 and up; what it uses of later kernels, it asks for).
@@ -39,16 +41,13 @@ class UringReactor final : public OffloadingLoop {
                                                       BlockingPool& pool);
     ~UringReactor() override;
 
-    /// Lets the kernel map `buffers` once instead of at each transfer: Arguments::fixed_buffer
-    /// is an index in them. Replaces what was registered; nothing of it may be in flight.
-    /// Errors: as io_uring_register(2): ENOMEM beyond RLIMIT_MEMLOCK, EFAULT, …
-    /// Thread: the reactor's; any before the first run(). So are the next two.
-    Result<void> register_buffers(std::span<const iovec> buffers);
+    Result<void> use_buffers(std::shared_ptr<const PinnedMemory> memory) override;
+    void drop_buffers(const PinnedMemory& memory) noexcept override;
+    Result<void> register_file(int fd) override;
+    void unregister_file(int fd) noexcept override;
 
-    /// Operations on `fd` save the kernel a look-up from now on, until unregister_file(), which
-    /// must come before the descriptor is closed. Errors: ENOSPC: file_count_max are.
-    Result<void> register_file(int fd);
-    void unregister_file(int fd) noexcept;
+    /// Why there is no table of `file_count_max` files, if there is none: EMFILE, ENOMEM….
+    [[nodiscard]] std::optional<Errno> files_error() const noexcept { return files_error_; }
 
     /// What this kernel has; tests make it forget some.
     [[nodiscard]] UringOpcodes& opcodes() noexcept { return opcodes_; }
@@ -70,8 +69,11 @@ class UringReactor final : public OffloadingLoop {
     /// A free place in the submission queue, nullptr when there is none even after submitting.
     io_uring_sqe* next_request() noexcept;
     void submit_queued() noexcept;
+    /// The same; when it returns, the kernel has looked at all of it.
+    void flush_queue() noexcept;
     /// False: no place in the queue. An operation that may not be made is completed.
     bool try_push(Operation& operation) noexcept;
+    void use_registrations(io_uring_sqe& request, const Arguments& call) const noexcept;
     void push_overflow(Operation& operation) noexcept;
     void feed_overflow() noexcept;
     bool push_cancel(Operation& operation) noexcept;
@@ -80,8 +82,6 @@ class UringReactor final : public OffloadingLoop {
     bool reap() noexcept;
     void take_completion(const io_uring_cqe& completion) noexcept;
     [[nodiscard]] bool kernel_has_work() const noexcept;
-    void use_registered_file(io_uring_sqe& request) const noexcept;
-
     io_uring ring_ = {};
     bool ring_exists_ = false;
     bool enabled_ = false;
@@ -99,9 +99,9 @@ class UringReactor final : public OffloadingLoop {
     std::uint64_t wake_count_ = 0;  // the kernel writes it
     bool listening_ = false;        // a read of wake_fd_ is in flight
 
-    bool has_buffers_ = false;
-    std::vector<std::uint16_t> file_slots_;  // by descriptor: index in the kernel's table + 1
-    std::vector<std::uint16_t> free_file_slots_;
+    FixedBuffers buffers_;
+    FixedFiles files_;
+    std::optional<Errno> files_error_;
 };
 
 }  // namespace dpfs::reactor

@@ -79,28 +79,18 @@ T* pointer(const Arguments& call) noexcept {
 }
 
 /// One iovec needs no vector: the kernel then copies none.
-void fill_transfer(io_uring_sqe& request,
-                   const Arguments& call,
-                   const UringOpcodes& opcodes) noexcept {
+void fill_transfer(io_uring_sqe& request, const Arguments& call) noexcept {
     const bool reads = call.code == OpCode::readv;
     const auto* const buffers = pointer<const iovec>(call);
-    const bool registered = call.fixed_buffer >= 0;
     // The kernel moves at most this much in one call, and its length field has 32 bits.
     constexpr std::size_t size_max = 0x7ffff000;
     if (call.size == 1 && buffers->iov_len <= size_max) {
-        const int opcode = reads ? (registered ? IORING_OP_READ_FIXED : IORING_OP_READ)
-                                 : (registered ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE);
-        ::io_uring_prep_rw(opcode,
+        ::io_uring_prep_rw(reads ? IORING_OP_READ : IORING_OP_WRITE,
                            &request,
                            call.fd,
                            buffers->iov_base,
                            static_cast<unsigned>(buffers->iov_len),
                            call.offset);
-        if (registered) request.buf_index = static_cast<std::uint16_t>(call.fixed_buffer);
-    } else if (registered && opcodes.has_vectored_fixed()) {
-        const int opcode = reads ? op_readv_fixed : op_writev_fixed;
-        ::io_uring_prep_rw(opcode, &request, call.fd, buffers, call.size, call.offset);
-        request.buf_index = static_cast<std::uint16_t>(call.fixed_buffer);
     } else {
         const int opcode = reads ? IORING_OP_READV : IORING_OP_WRITEV;
         ::io_uring_prep_rw(opcode, &request, call.fd, buffers, call.size, call.offset);
@@ -161,9 +151,31 @@ UringOpcodes UringOpcodes::probe(io_uring& ring) {
     return found;
 }
 
-void fill_request(io_uring_sqe& request,
-                  const Arguments& call,
-                  const UringOpcodes& opcodes) noexcept {
+void use_fixed_buffer(io_uring_sqe& request,
+                      const UringOpcodes& opcodes,
+                      std::uint16_t index) noexcept {
+    switch (request.opcode) {
+        case IORING_OP_READ:
+            request.opcode = IORING_OP_READ_FIXED;
+            break;
+        case IORING_OP_WRITE:
+            request.opcode = IORING_OP_WRITE_FIXED;
+            break;
+        case IORING_OP_READV:
+            if (!opcodes.has_vectored_fixed()) return;
+            request.opcode = op_readv_fixed;
+            break;
+        case IORING_OP_WRITEV:
+            if (!opcodes.has_vectored_fixed()) return;
+            request.opcode = op_writev_fixed;
+            break;
+        default:
+            return;
+    }
+    request.buf_index = index;
+}
+
+void fill_request(io_uring_sqe& request, const Arguments& call) noexcept {
     const int flags = as_int(call.flags);
     switch (call.code) {
         case OpCode::timeout:
@@ -172,7 +184,7 @@ void fill_request(io_uring_sqe& request,
             return ::io_uring_prep_poll_add(&request, call.fd, call.flags);
         case OpCode::readv:
         case OpCode::writev:
-            return fill_transfer(request, call, opcodes);
+            return fill_transfer(request, call);
         case OpCode::accept:
             return ::io_uring_prep_accept(&request, call.fd, nullptr, nullptr, flags);
         case OpCode::connect:

@@ -35,9 +35,13 @@ class UringOpcodes {
 };
 
 /// Fills `request` with the system call; `user_data` and `personality` stay the caller's.
-void fill_request(io_uring_sqe& request,
-                  const Arguments& call,
-                  const UringOpcodes& opcodes) noexcept;
+void fill_request(io_uring_sqe& request, const Arguments& call) noexcept;
+
+/// Turns a readv or writev that fill_request() has made into one that finds its memory in the
+/// registered buffer `index`, where this kernel can do that.
+void use_fixed_buffer(io_uring_sqe& request,
+                      const UringOpcodes& opcodes,
+                      std::uint16_t index) noexcept;
 
 /// Whether the result of `code` can depend on who makes the call, when `call.as` is not set.
 /// Descriptors that are open carry their opener with them; paths, new files, changes of files

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Goal: what only io_uring has: small queues that overflow, opcodes that are not there,
-// registered buffers and files, personalities that make room, every way to set up a ring.
+// personalities that make room, every way to set up a ring.
 // Method: rings made to be too small or too old.
 #include "reactor/uring_reactor.hpp"
 
 #include "reactor_fixture.hpp"
 
-#include <algorithm>
-#include <array>
-#include <cstdlib>
 #include <poll.h>
 #include <sys/stat.h>
 #include <vector>
@@ -79,63 +76,6 @@ TEST_F(UringReactors, opcodes_that_the_kernel_lacks_run_on_the_pool) {
     reactor->opcodes().forget(OpCode::statx);
     const UniqueFd dir(::open(scratch_.path().c_str(), O_PATH | O_CLOEXEC));
     run_to_completion(*reactor, make_and_remove(*reactor, dir.get()));
-}
-
-/// One transfer with everything said by hand, as a back end with registered buffers does.
-Task<Result<std::uint32_t>> transfer(Reactor& reactor, Arguments call) {
-    OperationAwaiter<std::uint32_t> awaiter(reactor, call, {});
-    co_return co_await awaiter;
-}
-
-constexpr std::size_t page_size = 4096;
-
-TEST_F(UringReactors, registered_buffers_are_read_and_written) {
-    const auto reactor = make({});
-    const UniqueFd file(::open(scratch_.path("f").c_str(), O_CREAT | O_RDWR, 0600));
-    const std::unique_ptr<void, decltype(&std::free)> memory(
-        std::aligned_alloc(page_size, 4 * page_size), &std::free);
-    auto* const bytes = static_cast<char*>(memory.get());
-    std::fill_n(bytes, 2 * page_size, 'a');
-    std::fill_n(bytes + 2 * page_size, 2 * page_size, '?');
-    const iovec all = {bytes, 4 * page_size};
-    ASSERT_TRUE(reactor->register_buffers(std::span(&all, 1)));
-
-    std::array out = {iovec{bytes, page_size}, iovec{bytes + page_size, page_size}};
-    std::array in = {iovec{bytes + 2 * page_size, page_size},
-                     iovec{bytes + 3 * page_size, page_size}};
-    Arguments call = {.code = OpCode::writev,
-                      .fd = file.get(),
-                      .size = 2,
-                      .address = out.data(),
-                      .fixed_buffer = 0};
-    EXPECT_EQ(run_to_completion(*reactor, transfer(*reactor, call)), 2 * page_size);
-    call.code = OpCode::readv;
-    call.address = in.data();
-    EXPECT_EQ(run_to_completion(*reactor, transfer(*reactor, call)), 2 * page_size);
-    EXPECT_TRUE(std::equal(bytes, bytes + 2 * page_size, bytes + 2 * page_size));
-
-    call.size = 1;  // the form that older kernels have, too
-    call.offset = page_size;
-    EXPECT_EQ(run_to_completion(*reactor, transfer(*reactor, call)), page_size);
-    // A buffer that was not registered.
-    call.fixed_buffer = 7;
-    EXPECT_EQ(run_to_completion(*reactor, transfer(*reactor, call)).error(), Errno::fault);
-    EXPECT_TRUE(reactor->register_buffers(std::span(&all, 1)));
-}
-
-TEST_F(UringReactors, registered_files_are_used_until_they_are_given_back) {
-    const auto reactor = make({.file_count_max = 1});
-    const UniqueFd file(::open(scratch_.path("f").c_str(), O_CREAT | O_RDWR, 0600));
-    ASSERT_TRUE(reactor->register_file(file.get()));
-    EXPECT_EQ(reactor->register_file(0).error(), Errno::no_space);
-    char byte = 'x';
-    iovec buffer = {&byte, 1};
-    const Arguments call = {
-        .code = OpCode::writev, .fd = file.get(), .size = 1, .address = &buffer};
-    EXPECT_EQ(run_to_completion(*reactor, transfer(*reactor, call)), 1u);
-    reactor->unregister_file(file.get());
-    EXPECT_EQ(run_to_completion(*reactor, transfer(*reactor, call)), 1u);
-    EXPECT_TRUE(reactor->register_file(file.get()));
 }
 
 Task<void> create_as(Reactor& reactor, const Credentials& who, std::string path) {
