@@ -1,17 +1,17 @@
-"""Goal: scripts/guest-images finds Debian's mirror in whatever form a machine's apt has it.
+"""Goal: scripts/debian_packages.py finds Debian's mirror in whatever form a machine's apt has it.
 
 Method: its parser is given sources in both formats, with third parties beside Debian.
 """
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
 import sys
 import unittest
-from types import ModuleType
 
 import images
+
+sys.path.insert(0, str(images.REPOSITORY / "scripts"))
+import debian_packages  # noqa: E402
 
 ONE_LINE = """
 # deb http://commented.example/debian bookworm main
@@ -47,39 +47,25 @@ Signed-By:
 """
 
 
-def load_script() -> ModuleType:
-    path = str(images.REPOSITORY / "scripts" / "guest-images")
-    loader = importlib.machinery.SourceFileLoader("guest_images", path)
-    spec = importlib.util.spec_from_loader("guest_images", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["guest_images"] = module  # dataclasses look their module up
-    loader.exec_module(module)
-    return module
-
-
 class MachineSources(unittest.TestCase):
     """Which entry becomes the source of the private apt."""
 
-    def setUp(self) -> None:
-        self.script = load_script()
-
     def test_one_line_format(self) -> None:
-        sources = list(self.script.sources_of_one_line_file(ONE_LINE))
-        chosen = self.script.choose_debian(sources)
+        sources = list(debian_packages.sources_of_one_line_file(ONE_LINE))
+        chosen = debian_packages.choose_debian(sources)
         self.assertEqual(chosen.uri, "http://mirror.example/pub/debian/")
         self.assertEqual(chosen.components, ["main", "contrib"])
         key = "/usr/share/keyrings/debian-archive-keyring.gpg"
         self.assertEqual(chosen.options, {"Signed-By": key})
 
     def test_deb822_format(self) -> None:
-        sources = list(self.script.sources_of_deb822_file(DEB822))
+        sources = list(debian_packages.sources_of_deb822_file(DEB822))
         self.assertNotIn("http://disabled.example/debian", [s.uri for s in sources])
-        chosen = self.script.choose_debian(sources)
+        chosen = debian_packages.choose_debian(sources)
         self.assertEqual(chosen.uri, "http://mirror.example/debian")
         self.assertEqual(chosen.suites, ["bookworm", "bookworm-updates"])
         self.assertIn("\n .\n", chosen.options["Signed-By"])
 
     def test_no_debian_is_an_error(self) -> None:
-        with self.assertRaises(self.script.Failure):
-            self.script.choose_debian([])
+        with self.assertRaises(debian_packages.Failure):
+            debian_packages.choose_debian([])
