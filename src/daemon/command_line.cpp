@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/command_line.hpp"
 
+#include "daemon/command_options.hpp"
 #include "daemon/config_check.hpp"
 #include "daemon/config_file.hpp"
 #include "daemon/emulation_managers.hpp"
@@ -8,33 +9,20 @@
 #include "daemon/nearest.hpp"
 #include "daemon/schema.hpp"
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <utility>
 #include <vector>
 
 namespace dpfs::daemon {
 namespace {
 
-constexpr std::array<std::string_view, 2> command_names = {"serve", "list-emulation-managers"};
-
-/// Declares one option of the schema. CLI11 only splits the line: what a value may be is
-/// check_value()'s business, as for the configuration file.
-void declare(CLI::App& app, const OptionInfo& info) {
-    if (info.kind == ValueKind::boolean) {
-        app.add_flag(flag_of(info.key));
-    } else {
-        app.add_option(flag_of(info.key))
-            ->expected(1)
-            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    }
-}
+constexpr std::array<std::string_view, 3> command_names = {
+    "serve", "bench", "list-emulation-managers"};
 
 void declare_daemon_options(CLI::App& app) {
     for (const Option<DaemonConfig>& option : daemon_options()) declare(app, option.info);
@@ -50,6 +38,8 @@ struct Grammar {
         serve = add_command(app, "serve");
         serve->add_option("--config")->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
         declare_daemon_options(*serve);
+        bench = add_command(app, "bench");
+        for (const Option<BenchConfig>& option : bench_options()) declare(*bench, option.info);
         list = add_command(app, "list-emulation-managers");
         for (std::size_t i = 0; i < backends.size(); ++i) {
             backends[i] = add_command(*serve, std::string(backend_names[i]));
@@ -71,41 +61,13 @@ struct Grammar {
 
     CLI::App app;
     CLI::App* serve = nullptr;
+    CLI::App* bench = nullptr;
     CLI::App* list = nullptr;
     std::array<CLI::App*, backend_names.size()> backends = {};
 };
 
 bool asks_for_help(const CLI::App& app) {
     return app.count("--help") > 0;
-}
-
-/// Sets those of `options` that the command has, and notes where they came from.
-template <class Owner>
-Parsed<void> take_options(const CLI::App& app,
-                          std::span<const Option<Owner>> options,
-                          Owner& owner) {
-    for (const Option<Owner>& option : options) {
-        const OptionInfo& info = option.info;
-        const std::string flag = flag_of(info.key);
-        const CLI::Option* const given = app.get_option_no_throw(flag);
-        if (given == nullptr || given->count() == 0) continue;
-
-        const std::vector<std::string>& texts = given->results();
-        Value value = texts;
-        if (info.kind != ValueKind::list) {
-            if (texts.size() > 1) {
-                return wrong(fmt::format("{}: is given twice; write it once", flag));
-            }
-            auto parsed = parse_value(info.kind, info.range, texts[0]);
-            if (!parsed) return wrong(fmt::format("{}: {}", flag, parsed.error()));
-            value = std::move(*parsed);
-        }
-        if (auto set = option.set(owner, value); !set) {
-            return wrong(fmt::format("{}: {}", flag, set.error()));
-        }
-        owner.places.set(info.key, flag);
-    }
-    return {};
 }
 
 /// The options that a command knows, for suggestions.
@@ -230,23 +192,38 @@ Parsed<Command> parse_serve(const Grammar& grammar) {
         "FILE");
 }
 
+Parsed<Command> parse_bench(const CLI::App& app) {
+    if (asks_for_help(app)) return ShowText{bench_help()};
+    if (!app.remaining().empty()) {
+        return unknown_word(app, app.remaining().front(), "dpfs bench");
+    }
+    BenchConfig config;
+    if (auto taken = take_options(app, bench_options(), config); !taken) {
+        return wrong(std::move(taken.error()));
+    }
+    if (auto checked = check_bench(config); !checked) return wrong(std::move(checked.error()));
+    return Bench{config.to_options()};
+}
+
+/// "--socket: has no value; write --socket PATH", where `flag` is one of the options.
+template <class Owner>
+std::optional<std::string> missing_value(std::span<const Option<Owner>> options,
+                                         std::string_view flag) {
+    for (const Option<Owner>& option : options) {
+        if (flag != flag_of(option.info.key)) continue;
+        return fmt::format("{0}: has no value; write {0} {1}", flag, option.info.placeholder);
+    }
+    return std::nullopt;
+}
+
 /// CLI11's own complaints; as it only splits the line, they are about missing or surplus
 /// values.
 std::string reworded(const CLI::ParseError& error) {
     const std::string_view text = error.what();
     const std::string_view flag = text.substr(0, text.find_first_of(": "));
-    for (const Option<DaemonConfig>& option : daemon_options()) {
-        if (flag == flag_of(option.info.key)) {
-            return fmt::format(
-                "{0}: has no value; write {0} {1}", flag, option.info.placeholder);
-        }
-    }
-    for (const Option<DeviceConfig>& option : device_options()) {
-        if (flag == flag_of(option.info.key)) {
-            return fmt::format(
-                "{0}: has no value; write {0} {1}", flag, option.info.placeholder);
-        }
-    }
+    if (auto message = missing_value(daemon_options(), flag)) return *message;
+    if (auto message = missing_value(device_options(), flag)) return *message;
+    if (auto message = missing_value(bench_options(), flag)) return *message;
     if (flag == "--config") return "--config: has no value; write --config FILE";
     return fmt::format("{}; see dpfs --help", text);
 }
@@ -284,6 +261,7 @@ Parsed<Command> parse_command_line(std::span<const char* const> arguments) {
         return ShowText{list_emulation_managers()};
     }
     if (grammar.serve->parsed()) return parse_serve(grammar);
+    if (grammar.bench->parsed()) return parse_bench(*grammar.bench);
     return wrong("no command; write dpfs serve uring --dir DIR --socket PATH, or dpfs --help");
 }
 

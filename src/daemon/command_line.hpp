@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "daemon/bench_config.hpp"
 #include "daemon/config.hpp"
 #include "daemon/value.hpp"
 
@@ -19,7 +20,12 @@ struct Serve {
     Config config;
 };
 
-using Command = std::variant<ShowText, Serve>;
+/// Checked: what it asks for can be done, as far as the line alone tells.
+struct Bench {
+    bench::Options options;
+};
+
+using Command = std::variant<ShowText, Serve, Bench>;
 
 /// What the operator wants; `arguments` without the program's name. Reads the configuration
 /// file that they name, and nothing else.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/help.hpp"
 
+#include "bench/options.hpp"
+#include "daemon/bench_config.hpp"
 #include "daemon/schema.hpp"
 
 #include <fmt/format.h>
@@ -92,6 +94,7 @@ Usage: dpfs COMMAND …
 
   dpfs serve BACKEND --socket PATH …   serve one device; dpfs serve --help
   dpfs serve --config FILE             serve all devices of a configuration file
+  dpfs bench --socket PATH …           measure a device; dpfs bench --help
   dpfs list-emulation-managers         what this build can appear as to a tenant
   dpfs --version
   dpfs --help
@@ -145,6 +148,56 @@ std::string backend_help(Backend backend) {
     out += "\nTo be given:\n\n" + device_options_help(backend, true);
     out += "\nOptions of the device:\n\n" + device_options_help(backend, false);
     return out + "\nOptions of the process:\n\n" + daemon_options_help();
+}
+
+std::string bench_help() {
+    std::string out = R"(Usage: dpfs bench --socket PATH [OPTION …]
+
+Measures a virtio-fs device as a guest sees it: this process is the front end and
+the driver of any vhost-user-fs device, DPFS or another. It makes its own files in
+the device's root (dpfs-bench-…) and removes them at the end. No other front end
+may be connected, and some servers end when this one leaves.
+
+  dpfs serve null --socket /run/null.sock --cpus 1 &
+  dpfs bench --socket /run/null.sock --cpus 0
+
+What latency costs, alone and under load; what sleeping costs:
+
+  dpfs bench --socket PATH --cpus 0 --work randread,getattr --depth 1
+  dpfs bench --socket PATH --cpus 0 --work randread,getattr --depth 32
+  dpfs bench --socket PATH --cpus 0 --poll interrupt
+
+Two servers in turn, and how far each is from the least that can be done:
+
+  dpfs bench --compare --socket OURS --socket THEIRS --cpus 0 \
+    --floor /srv/share --floor-cpus 1
+
+Many devices at once, on two threads:
+
+  dpfs bench --socket A --socket B --socket C --threads 2 --depth 4
+
+Is everything there that was written?
+
+  dpfs bench --socket PATH --work mixed --verify
+
+Works; an operation is:
+
+)";
+    for (std::size_t i = 0; i < bench::work_names.size(); ++i) {
+        const auto work = static_cast<bench::Work>(i);
+        out += fmt::format("  {:<15}{}\n", name_of(work), describe(work));
+    }
+    out += R"(
+Each row has the operations a second (median, least and most over the rounds) and
+how long one took; below stand the server's CPU time for one operation, and how
+often each side notified the other. CPU time of a server that polls includes its
+waiting. The exit code is 1 if a device fails, and 2 for bad usage.
+
+Options:
+
+)";
+    for (const Option<BenchConfig>& option : bench_options()) out += option_help(option);
+    return out;
 }
 
 std::string list_help() {

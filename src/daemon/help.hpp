@@ -12,6 +12,7 @@ namespace dpfs::daemon {
 [[nodiscard]] std::string program_help();
 [[nodiscard]] std::string serve_help();
 [[nodiscard]] std::string backend_help(Backend backend);
+[[nodiscard]] std::string bench_help();
 [[nodiscard]] std::string list_help();
 
 }  // namespace dpfs::daemon

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.hpp"
+#include "daemon/bench_program.hpp"
 #include "daemon/command_line.hpp"
 #include "daemon/daemon.hpp"
 #include "daemon/signals.hpp"
@@ -23,6 +24,9 @@ int main(int argument_count, char** arguments) {
     if (const auto* const shown = std::get_if<ShowText>(&*command)) {
         fmt::print("{}", shown->text);
         return std::fflush(stdout) == 0 ? exit_done : exit_failed;
+    }
+    if (const auto* const bench = std::get_if<Bench>(&*command)) {
+        return run_bench(bench->options);
     }
 
     Config& config = std::get<Serve>(*command).config;

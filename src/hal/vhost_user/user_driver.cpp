@@ -47,9 +47,15 @@ virtio::GuestMemory SharedMemory::map() const {
 Result<std::unique_ptr<DriverQueue>> DriverQueue::make(const SharedMemory& memory,
                                                        const FrontEnd& front_end,
                                                        const DriverQueueOptions& options) {
+    return make(memory, front_end.features(), options);
+}
+
+Result<std::unique_ptr<DriverQueue>> DriverQueue::make(const SharedMemory& memory,
+                                                       std::uint64_t features,
+                                                       const DriverQueueOptions& options) {
     std::unique_ptr<DriverQueue> queue(new DriverQueue);
     queue->options_ = options;
-    queue->features_ = front_end.features();
+    queue->features_ = features;
     queue->layout_ = virtio::DriverLayout::at(
         options.guest_address, options.size, queue->features_, options.table_count);
     auto ring = virtio::make_driver_ring(

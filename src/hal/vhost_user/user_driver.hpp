@@ -58,6 +58,10 @@ class DriverQueue {
     static Result<std::unique_ptr<DriverQueue>> make(const SharedMemory& memory,
                                                      const FrontEnd& front_end,
                                                      const DriverQueueOptions& options);
+    /// The same for a device that is no back end: in this process.
+    static Result<std::unique_ptr<DriverQueue>> make(const SharedMemory& memory,
+                                                     std::uint64_t features,
+                                                     const DriverQueueOptions& options);
 
     /// Tells the back end of the ring, and starts it there.
     Result<void> start(FrontEnd& front_end, std::uint32_t base);

@@ -21,6 +21,7 @@ Parsed<Command> parse(const std::string& line) {
     std::istringstream in(line);
     for (std::string word; in >> word;) words.push_back(word == "''" ? "" : word);
     std::vector<const char*> arguments;
+    arguments.reserve(words.size());
     for (const std::string& word : words) arguments.push_back(word.c_str());
     return parse_command_line(arguments);
 }
@@ -119,10 +120,10 @@ TEST_P(BadCommandLine, is_answered_with_what_to_write) {
 const BadUsage catalogue[] = {
     {"", "no command; write dpfs serve uring --dir DIR --socket PATH, or dpfs --help"},
     {"mount /mnt",
-     "no command 'mount'; write serve or list-emulation-managers, or dpfs --help"},
+     "no command 'mount'; write serve, bench or list-emulation-managers, or dpfs --help"},
     {"srve",
-     "no command 'srve'; did you mean 'serve'?; write serve or list-emulation-managers, or "
-     "dpfs --help"},
+     "no command 'srve'; did you mean 'serve'?; write serve, bench or "
+     "list-emulation-managers, or dpfs --help"},
     {"--bogus", "--bogus: unknown option; see dpfs --help"},
     {"--verison", "--verison: unknown option; did you mean '--version'?; see dpfs --help"},
     {"list-emulation-managers -x",

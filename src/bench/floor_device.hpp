@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/unique_fd.hpp"
+#include "bench/floor_queue.hpp"
+#include "bench/outcome.hpp"
+#include "hal/vhost_user/user_driver.hpp"
+#include "virtio/guest_memory.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <sys/types.h>
+#include <thread>
+#include <vector>
+
+namespace dpfs::bench {
+
+struct FloorOptions {
+    std::string directory;  ///< or "null": a READ is a copy of zeroes, a WRITE of what comes
+    virtio::GuestMemory memory;
+    std::uint64_t features = 0;
+    std::uint32_t ring_size = 0;
+    std::vector<hal::vhost_user::DriverQueue*> queues;  ///< that outlive the device
+    std::vector<unsigned> cpus;
+};
+
+/// The least that a device can do: a thread for each queue (FloorQueue), which looks at its
+/// ring for ever. What a real device is measured against.
+///
+/// Thread    the front end's.
+class FloorDevice {
+  public:
+    static Outcome<std::unique_ptr<FloorDevice>> start(const FloorOptions& options);
+    FloorDevice(const FloorDevice&) = delete;
+    FloorDevice& operator=(const FloorDevice&) = delete;
+    ~FloorDevice();
+
+    /// The threads' CPU clocks and kernel ids, for measurements.
+    [[nodiscard]] std::vector<clockid_t> clocks() const;
+    [[nodiscard]] std::vector<pid_t> thread_ids() const;
+
+  private:
+    FloorDevice();
+
+    std::atomic<bool> stopped_ = false;
+    UniqueFd directory_;  // none: null
+    std::vector<std::unique_ptr<FloorQueue>> queues_;
+    std::vector<std::atomic<pid_t>> thread_ids_;  // 0: not started yet
+    std::vector<std::thread> threads_;
+};
+
+}  // namespace dpfs::bench
