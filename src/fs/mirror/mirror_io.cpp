@@ -49,8 +49,11 @@ int data_descriptor(const OpenFile& file,
 }
 
 /// Whether a data call may be tried in place at all.
-bool may_be_in_memory(const OpenFile& file, std::span<const iovec> buffers) noexcept {
-    if (buffers.size() > IOV_MAX) return false;
+bool may_be_in_place(DataPath path,
+                     const OpenFile& file,
+                     std::span<const iovec> buffers) noexcept {
+    if (buffers.size() > IOV_MAX || path == DataPath::async) return false;
+    if (path == DataPath::in_place) return !file.direct;
     const Mount& mount = file.inode->mount();
     if (mount.never_in_place()) return false;
     return mount.always_in_place() || (!file.direct && !file.waits_for_device);
@@ -60,14 +63,21 @@ off_t as_off(std::uint64_t offset) noexcept {
     return static_cast<off_t>(offset);
 }
 
-/// What preadv2(RWF_NOWAIT) can give at once, as preadv(2) would. Errors: EAGAIN (a device has
-/// to be asked, or the file system cannot tell), others.
-Result<std::size_t> read_now(const OpenFile& file,
-                             std::span<const iovec> to,
-                             std::uint64_t offset) noexcept {
+/// Whether a read in place may wait, because nothing has to be waited for or the operator says
+/// so: it then gives all there is.
+bool reads_to_the_end(DataPath path, const Mount& mount) noexcept {
+    return path == DataPath::in_place || mount.always_in_place();
+}
+
+/// What a call in place gives; unless it may wait, that is what preadv2(RWF_NOWAIT) gives at
+/// once. Errors: EAGAIN (a device has to be asked, or the file system cannot tell), others.
+Result<std::size_t> read_in_place(DataPath path,
+                                  const OpenFile& file,
+                                  std::span<const iovec> to,
+                                  std::uint64_t offset) noexcept {
     Mount& mount = file.inode->mount();
     int flags = 0;
-    if (!mount.always_in_place()) {
+    if (!reads_to_the_end(path, mount)) {
         if (!mount.reads_without_waiting()) return fail(Errno::again);
         flags = RWF_NOWAIT;
     }
@@ -91,13 +101,13 @@ Task<Result<std::size_t>> MirrorFs::read(fuse::Context& context,
     auto file = file_of(node, handle);
     if (!file) return Answer::ready(fail(file.error()));
     std::size_t done = 0;
-    if (may_be_in_memory(**file, to)) {
-        const auto size = read_now(**file, to, request.offset);
+    const DataPath path = options_.data_path;
+    if (may_be_in_place(path, **file, to)) {
+        const auto size = read_in_place(path, **file, to, request.offset);
         if (!size && size.error() != Errno::again) return Answer::ready(size);
         // With RWF_NOWAIT, fewer bytes may mean that the rest is not in memory.
-        const bool complete =
-            size && (*size == request.size || (*file)->inode->mount().always_in_place());
-        if (complete) return Answer::ready(size);
+        const bool to_the_end = reads_to_the_end(path, (*file)->inode->mount());
+        if (size && (*size == request.size || to_the_end)) return Answer::ready(size);
         done = size.value_or(0);
     }
     return read_slowly(context, std::move(*file), request, to, done);
@@ -113,15 +123,16 @@ Task<Result<std::size_t>> MirrorFs::read_slowly(fuse::Context& context,
     while (done < request.size) {
         const auto part = rest_of(to, done, space);
         const std::uint64_t offset = request.offset + done;
-        if (done != 0 && may_be_in_memory(*file, part)) {
+        if (done != 0 && may_be_in_place(options_.data_path, *file, part)) {
             // Mostly this is the end of the file, which is known without asking a device.
-            const auto size = read_now(*file, part, offset);
+            const auto size = read_in_place(options_.data_path, *file, part, offset);
             if (size && *size == 0) break;
             if (size) {
                 done += *size;
                 continue;
             }
         }
+        file->registrations.used(context.reactor, fd);
         const auto size = co_await context.reactor.readv(fd, part, offset);
         if (!size && size.error() == Errno::invalid && fd == file->direct.get()) {
             fd = file->descriptor.get();  // stricter than it says: the page cache serves
@@ -159,11 +170,12 @@ Task<Result<std::size_t>> MirrorFs::write(fuse::Context& context,
     if (!request.kill_suid_gid && inode.may_have_set_id()) {
         return write_keeping_set_id(context, std::move(*file), request, from);
     }
-    if (!may_be_in_memory(**file, from)) {
+    const DataPath path = options_.data_path;
+    if (!may_be_in_place(path, **file, from)) {
         return write_slowly(context, std::move(*file), request, from, 0);
     }
     PacedCall paced = inode.mount().call(CallKind::write);
-    if (!paced.in_place()) {
+    if (!paced.in_place() && path != DataPath::in_place) {
         return write_slowly(context, std::move(*file), request, from, 0);
     }
 
@@ -197,6 +209,7 @@ Task<Result<std::size_t>> MirrorFs::write_slowly(fuse::Context& context,
         const auto part = rest_of(from, done, space);
         PacedCall paced = file->inode->mount().call(CallKind::write);
         auto& reactor = context.reactor;
+        file->registrations.used(reactor, fd);
         const auto size =
             co_await reactor.writev(fd, part, request.offset + done, write_flags(request))
                 .as(who);

@@ -32,6 +32,13 @@ enum class SubmountPolicy : std::uint8_t {
     refuse,    ///< EXDEV
 };
 
+/// How the data of READ and WRITE moves.
+enum class DataPath : std::uint8_t {
+    automatic,  ///< "auto": in place where it cannot wait, or has not lately; else async
+    async,      ///< always by the ring (or libaio and the pool)
+    in_place,   ///< always by a call on the queue's thread, whatever it waits for
+};
+
 /// A range of numeric ids that is `count` long on both sides.
 struct IdRange {
     std::uint32_t guest = 0;
@@ -64,6 +71,7 @@ struct MirrorOptions {
     std::optional<Duration> negative_valid = {};
 
     DirectPolicy direct = DirectPolicy::passthrough;
+    DataPath data_path = DataPath::automatic;
     SubmountPolicy submounts = SubmountPolicy::announce;
     bool writeback = false;  ///< the tenant may collect writes (one tenant a directory)
     /// The tenant's kernel evaluates and edits POSIX ACLs. Without it their rules do not hold
@@ -93,7 +101,7 @@ struct MirrorOptions {
     bool async_getattr = false;
     /// FSYNC through the ring; false makes it in place: for memory file systems only.
     bool async_fsync = true;
-    /// Data and metadata calls always through the ring and the pool, never in place: for
+    /// Data and metadata calls, whatever the others say, always through the ring and the pool, never in place: for
     /// measuring, and for disks so slow that not even the first wait may be on the reactor.
     bool always_async = false;
 };

@@ -75,6 +75,7 @@ std::expected<std::unique_ptr<MirrorFs>, std::string> MirrorFs::make(MirrorOptio
 
     ::umask(0);
     choose_limits(options);
+    if (options.always_async) options.data_path = DataPath::async;
     return std::unique_ptr<MirrorFs>(
         new MirrorFs(std::move(options), std::move(log), std::move(start)));
 }
@@ -138,6 +139,15 @@ Task<Result<void>> MirrorFs::init(fuse::Context& context, fuse::Capabilities& ca
 }
 
 Task<void> MirrorFs::destroy(reactor::Reactor& reactor) {
+    std::vector<OpenFilePin> registered;
+    auto find_registered = [&]() {
+        open_files_.for_each([&](OpenFilePin& file) {
+            if (file->registrations.any()) registered.push_back(file.share());
+        });
+    };
+    co_await reactor.blocking(find_registered);
+    for (const OpenFilePin& file : registered) co_await file->registrations.end(reactor);
+    registered.clear();
     auto clear = [this]() {
         open_files_.for_each([this](OpenFilePin& file) { open_files_.retire(file); });
         inodes_.forget_all();

@@ -3,6 +3,7 @@
 
 #include "base/unique_fd.hpp"
 #include "fs/mirror/directory_stream.hpp"
+#include "fs/mirror/file_registrations.hpp"
 #include "fs/mirror/inode.hpp"
 #include "fs/mirror/slot_table.hpp"
 
@@ -24,6 +25,7 @@ struct OpenFile {
     bool waits_for_device = false;  // O_DIRECT or O_SYNC: no data call can be made in place
     std::unique_ptr<DirectoryStream> directory;  // nullptr: a file
     std::atomic<bool> flocked = false;           // flock(2) may be held on `descriptor`
+    FileRegistrations registrations;             // of both descriptors
 
     void recycle() noexcept {
         descriptor.reset();
@@ -32,6 +34,7 @@ struct OpenFile {
         waits_for_device = false;
         directory.reset();
         flocked.store(false, std::memory_order_relaxed);
+        registrations.recycle();
         inode.release();
     }
 };
