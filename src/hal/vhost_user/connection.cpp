@@ -3,11 +3,28 @@
 
 #include "base/or_return.hpp"
 
+#include <algorithm>
+
 namespace dpfs::hal::vhost_user {
+namespace {
+
+/// Each of the reactors that `vrings` are on, and `control`.
+std::vector<reactor::Reactor*> reactors_of(std::span<const std::unique_ptr<Vring>> vrings,
+                                           reactor::Reactor& control) {
+    std::vector<reactor::Reactor*> all = {&control};
+    for (const auto& vring : vrings) {
+        reactor::Reactor* const own = &vring->reactor();
+        if (std::ranges::find(all, own) == all.end()) all.push_back(own);
+    }
+    return all;
+}
+
+}  // namespace
 
 Connection::Connection(const ConnectionContext& context, UniqueFd socket)
     : context_(context),
       channel_(context.control, std::move(socket), context.stopping),
+      fixed_memory_(context.control, reactors_of(context.vrings, context.control), context.log),
       rings_(context.vrings.size()) {}
 
 Task<void> Connection::run() {
@@ -98,6 +115,7 @@ Task<void> Connection::tear_down() {
     co_await stop_all_rings();
     co_await context_.sink.reset();
     for (const auto& vring : context_.vrings) co_await vring->release();
+    co_await fixed_memory_.end();
     memory_ = {};
     inflight_ = {};
     log_ = nullptr;

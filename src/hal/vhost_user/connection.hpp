@@ -6,6 +6,7 @@
 #include "base/task.hpp"
 #include "hal/device.hpp"
 #include "hal/vhost_user/device_options.hpp"
+#include "hal/vhost_user/fixed_memory.hpp"
 #include "hal/vhost_user/inflight.hpp"
 #include "hal/vhost_user/memory_table.hpp"
 #include "hal/vhost_user/message_channel.hpp"
@@ -165,6 +166,7 @@ class Connection {
     bool needs_reset_ = false;
     MemoryLost memory_lost_ = std::make_shared<std::atomic<bool>>(false);
     MemoryTable memory_;
+    FixedMemory fixed_memory_;
     std::shared_ptr<const virtio::DirtyLog> log_;
     std::uint64_t log_size_ = 0;  // bytes
     InflightArea inflight_;

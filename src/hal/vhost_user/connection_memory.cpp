@@ -37,6 +37,7 @@ Task<Result<void>> Connection::use_memory(MemoryTable table) {
         }
     }
     memory_ = std::move(table);
+    if (context_.options.fixed_buffers) fixed_memory_.follow(memory_.snapshot());
     co_return Result<void>();
 }
 

@@ -19,6 +19,7 @@ struct DeviceOptions {
     std::uint16_t request_queue_count = 1;  ///< 1 to 64; the high-priority queue comes on top
     std::uint16_t queue_size_max = ring_size_max;  ///< entries: a power of two, at most 1024
     SocketOwnership socket_ownership = {};
+    bool fixed_buffers = false;  ///< the guest's memory is registered with the reactors
 };
 
 }  // namespace dpfs::hal::vhost_user
