@@ -109,6 +109,12 @@ constexpr std::array rows = {
          .placeholder = "N",
          .help = "Callers (uid, gid, groups) whose identity stays registered with each ring.",
          .range = {.min = 1, .max = 32768}}),
+    option<&Daemon::uring, &UringOptions::file_count_max>(
+        {.key = "uring_fixed_files",
+         .placeholder = "N",
+         .help = "Open files that are registered with each ring, once they are used through it "
+                 "a few times; more go unregistered. 0: none.",
+         .range = {.min = 0, .max = 32768}}),
 };
 
 }  // namespace

@@ -19,6 +19,7 @@ using mirror::MirrorOptions;
 constexpr std::array<std::string_view, 3> readdirplus_modes = {"never", "adaptive", "always"};
 constexpr std::array<std::string_view, 3> cache_policies = {"never", "auto", "always"};
 constexpr std::array<std::string_view, 3> direct_policies = {"passthrough", "never", "always"};
+constexpr std::array<std::string_view, 3> data_paths = {"auto", "async", "in_place"};
 constexpr std::array<std::string_view, 3> submount_policies = {"announce", "cross", "refuse"};
 
 constexpr std::int64_t ns_per_ms = 1'000'000;
@@ -76,6 +77,13 @@ constexpr std::array device_rows = {
          .help = "Entries that a queue may have. The tenant's requests of 1 MiB want 1024. "
                  "QEMU: queue-size=N.",
          .range = {.min = 4, .max = 1024, .power_of_two = true}}),
+
+    option<&Device::transport, &DeviceOptions::fixed_buffers>(
+        {.key = "fixed_buffers",
+         .help = "The tenant's memory is registered with io_uring (Linux 6.13): cheaper direct "
+                 "I/O. All of it is then brought in and stays: it counts against "
+                 "RLIMIT_MEMLOCK, and no balloon or swap takes it back.",
+         .backends = only(Backend::uring)}),
 
     // --- what the session offers to the tenant
     option<&Device::session, &SessionOptions::request_size_max>(
@@ -267,6 +275,14 @@ constexpr std::array mirror_rows = {
                  "interrupt it earlier over virtio-fs. 0: never.",
          .range = {.min = 0, .max = 86400},
          .unit_ns = ns_per_s,
+         .backends = mirror_backends}),
+    option<&Device::mirror, &MirrorOptions::data_path>(
+        {.key = "data_path",
+         .placeholder = "PATH",
+         .help = "How file data moves. auto: in place from the host's page cache, asynchronously "
+                 "where a device or server may have to be waited for; async: never in place; "
+                 "in_place: never asynchronously, and every tenant of the thread waits too.",
+         .range = {.choices = data_paths},
          .backends = mirror_backends}),
     option<&Device::mirror, &MirrorOptions::async_getattr>(
         {.key = "async_getattr",

@@ -125,9 +125,12 @@ std::string option_tables() {
     out += "### `[[device]]`: back ends `uring` and `aio`\n\n" +
            table(device_options(),
                  [](const OptionInfo& info) { return info.backends == mirror_backends; });
-    out += "### `[[device]]`: back end `null`\n\n" +
-           table(device_options(),
-                 [](const OptionInfo& info) { return info.backends == only(Backend::null); });
+    for (const Backend backend : {Backend::uring, Backend::null}) {
+        out += fmt::format("### `[[device]]`: back end `{}`\n\n", name_of(backend)) +
+               table(device_options(), [backend](const OptionInfo& info) {
+                   return info.backends == only(backend);
+               });
+    }
     return out;
 }
 

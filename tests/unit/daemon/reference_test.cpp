@@ -100,6 +100,13 @@ TEST(ConfigurationPage, has_the_tables_of_the_schema) {
         << "run this test with DPFS_UPDATE=1 to write the tables";
 }
 
+TEST(ConfigurationPage, has_a_row_for_every_key) {
+    const std::string page = read_file(docs_path);
+    for (const std::string& key : keys_of_schema()) {
+        EXPECT_THAT(page, HasSubstr("\n| `" + key + "` | "));
+    }
+}
+
 TEST(Schema, has_no_key_twice) {
     EXPECT_EQ(keys_of_schema().size(), daemon_options().size() + device_options().size());
 }
