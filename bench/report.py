@@ -53,7 +53,7 @@ def _cells(row: rows.Row, everybody: dict[str, dict], columns: list[str]) -> lis
 
 def table(results: dict) -> str:
     """A row for each work: what everybody did, and how ours stands to its goals."""
-    known = {row.name: row for row in rows.ROWS}
+    known = {row.name: row for row in rows.ALL}
     columns = [rows.FLOOR, rows.URING, rows.AIO, *rows.PEERS]
     lines = [f"| work | {' | '.join(columns)} | `uring` against its goals |",
              f"| --- |{' ---: |' * len(columns)} --- |"]  # fmt: skip

@@ -96,3 +96,12 @@ ROWS = (
     Row("null-read", "randread", 32, contenders=(NULL_FLOOR, NULL),
         goals=(Goal(0.85, (NULL_FLOOR,)),)),
 )  # fmt: skip
+
+# What the plots show: the same work at several depths, and with several block sizes.
+DEPTHS = (1, 2, 4, 8, 16, 32, 64, 128)
+BLOCK_SIZES = ("4k", "16k", "64k", "128k", "256k", "512k", "1M")
+DEPTH_SWEEP = tuple(Row(f"sweep-depth-{depth}", "randread", depth) for depth in DEPTHS)
+SIZE_SWEEP = tuple(
+    Row(f"sweep-size-{size}", "randread", 4, block_size=size) for size in BLOCK_SIZES
+)
+ALL = (*ROWS, *DEPTH_SWEEP, *SIZE_SWEEP)
