@@ -31,24 +31,34 @@ constexpr std::uint32_t pages_without_max_pages = 32;
 
 }  // namespace
 
+std::unexpected<Errno> Client::give_up(Errno error) {
+    broken_ = error;
+    return fail(error);
+}
+
 Result<Done> Client::wait(Lane& lane) {
+    if (broken_) return fail(*broken_);
     const std::int64_t begin = now_ns();
     while (true) {
         for (int i = 0; i < spins_between_looks; ++i) {
             const auto done = lane.poll();
-            if (!done || done->slot != nullptr) return done;
+            if (!done) return give_up(done.error());
+            if (done->slot != nullptr) return done;
             relax();
         }
-        if (!target_.is_alive()) return fail(Errno::connection_reset);
-        if (now_ns() - begin > stall_time_max_.ns) return fail(Errno::timed_out);
+        if (!target_.is_alive()) return give_up(Errno::connection_reset);
+        if (now_ns() - begin > stall_time_max_.ns) return give_up(Errno::timed_out);
         ::sched_yield();
     }
 }
 
 Result<std::uint32_t> Client::call(Lane& lane, Slot& slot) {
+    if (broken_) return fail(*broken_);
     if (const auto added = lane.add(slot); !added) return fail(added.error());
     lane.publish();
-    const auto done = wait(lane);
+    auto done = wait(lane);
+    // A work that failed may have left replies behind.
+    while (done && done->slot != &slot) done = wait(lane);
     if (!done) return fail(done.error());
     return slot.reply_size(done->written);
 }
@@ -84,7 +94,8 @@ Result<void> Client::unmount() {
     Slot& slot = lane.slots().front();
     slot.prepare({.opcode = Opcode::destroy});
     const auto size = call(lane, slot);
-    if (!size) return fail(size.error());
+    // Nobody looks at this reply, and the virtiofsd in Rust gives none.
+    if (!size && size.error() != Errno::protocol) return fail(size.error());
     return {};
 }
 

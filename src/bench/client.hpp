@@ -7,6 +7,7 @@
 #include "bench/target.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,7 +22,8 @@ struct OpenedFile {
 /// first slot of a lane, so nothing else may be in flight there.
 ///
 /// Errors    of all calls: the device's; EPROTO (a reply that is none), ECONNRESET (the device
-///           is gone), ETIMEDOUT (it has not answered for the time given).
+///           is gone), ETIMEDOUT (it has not answered for the time given). After one of these
+///           all other calls fail alike, at once.
 /// Thread    one at a time.
 class Client {
   public:
@@ -54,9 +56,12 @@ class Client {
     Result<Done> wait(Lane& lane);
 
   private:
+    std::unexpected<Errno> give_up(Errno error);
+
     Target& target_;
     Duration stall_time_max_;
     std::uint32_t write_size_max_ = 4096;
+    std::optional<Errno> broken_;  // the device is of no use any more
 };
 
 /// "the device has closed the connection": what an error of a Client, or a worker's, means.

@@ -16,7 +16,7 @@ Device::Device(std::unique_ptr<Target> target, std::size_t number, const Options
       tree_(*target_,
             client_,
             forgets_,
-            options.load,
+            options,
             // Two of us, or two sockets of one directory, do not meet.
             fmt::format("dpfs-bench-{}-{}", ::getpid(), number)),
       loads_(target_->lanes().size()) {}

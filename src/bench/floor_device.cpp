@@ -12,8 +12,6 @@
 
 namespace dpfs::bench {
 
-FloorDevice::FloorDevice() = default;
-
 FloorDevice::~FloorDevice() {
     stopped_.store(true, std::memory_order_relaxed);
     for (std::thread& thread : threads_) thread.join();
@@ -39,18 +37,27 @@ Outcome<std::unique_ptr<FloorDevice>> FloorDevice::start(const FloorOptions& opt
         device->queues_.push_back(std::make_unique<FloorQueue>(
             options.memory, std::move(*ring), queue->call_fd(), device->directory_.get()));
     }
-    device->thread_ids_ = std::vector<std::atomic<pid_t>>(device->queues_.size());
-    for (std::size_t i = 0; i < device->queues_.size(); ++i) {
-        device->threads_.emplace_back([&device = *device, i, cpus = options.cpus] {
-            // Queue 0 has next to nothing to do: it shares the first queue's CPU.
-            pin_this_thread(cpus, i == 0 ? 0 : i - 1);
-            device.thread_ids_[i].store(::gettid());
-            device.thread_ids_[i].notify_one();
-            device.queues_[i]->serve(device.stopped_);
-        });
+    device->thread_ids_ = std::vector<std::atomic<pid_t>>(device->queues_.size() - 1);
+    for (std::size_t i = 0; i < device->thread_ids_.size(); ++i) {
+        device->threads_.emplace_back(
+            [&device = *device, i, cpus = options.cpus] { device.serve(i, cpus); });
         device->thread_ids_[i].wait(0);
     }
     return device;
+}
+
+/// What thread `index` does.
+void FloorDevice::serve(std::size_t index, const std::vector<unsigned>& cpus) {
+    pin_this_thread(cpus, index);
+    thread_ids_[index].store(::gettid());
+    thread_ids_[index].notify_one();
+    FloorQueue& requests = *queues_[index + 1];
+    FloorQueue& forgets = *queues_[0];
+    while (!stopped_.load(std::memory_order_relaxed)) {
+        if (requests.work()) continue;
+        if (index == 0 && forgets.work()) continue;
+        relax();
+    }
 }
 
 std::vector<clockid_t> FloorDevice::clocks() const {

@@ -22,12 +22,14 @@ struct FloorOptions {
     virtio::GuestMemory memory;
     std::uint64_t features = 0;
     std::uint32_t ring_size = 0;
-    std::vector<hal::vhost_user::DriverQueue*> queues;  ///< that outlive the device
+    /// The one for FORGETs first; they outlive the device.
+    std::vector<hal::vhost_user::DriverQueue*> queues;
     std::vector<unsigned> cpus;
 };
 
-/// The least that a device can do: a thread for each queue (FloorQueue), which looks at its
-/// ring for ever. What a real device is measured against.
+/// The least that a device can do: a thread for each request queue (FloorQueue), which looks at
+/// its ring for ever; the first one has the queue for FORGETs besides. What a real device is
+/// measured against.
 ///
 /// Thread    the front end's.
 class FloorDevice {
@@ -42,7 +44,8 @@ class FloorDevice {
     [[nodiscard]] std::vector<pid_t> thread_ids() const;
 
   private:
-    FloorDevice();
+    FloorDevice() = default;
+    void serve(std::size_t index, const std::vector<unsigned>& cpus);
 
     std::atomic<bool> stopped_ = false;
     UniqueFd directory_;  // none: null

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/floor_queue.hpp"
 
-#include "bench/clock.hpp"
 #include "bench/create_out.hpp"
 #include "fuse/wire_file.hpp"
 #include "fuse/wire_init.hpp"
@@ -66,20 +65,16 @@ FloorQueue::FloorQueue(virtio::GuestMemory memory,
     ring_->disable_notifications();
 }
 
-void FloorQueue::serve(const std::atomic<bool>& stopped) {
-    while (!stopped.load(std::memory_order_relaxed)) {
-        bool worked = false;
-        while (ring_->pop(memory_, chain_).value_or(false)) {
-            ring_->push(chain_.head(), answer());
-            worked = true;
-        }
-        if (!worked) {
-            relax();
-            continue;
-        }
-        ring_->flush();
-        if (ring_->needs_notification()) (void)::eventfd_write(call_fd_, 1);
+bool FloorQueue::work() {
+    bool worked = false;
+    while (ring_->pop(memory_, chain_).value_or(false)) {
+        ring_->push(chain_.head(), answer());
+        worked = true;
     }
+    if (!worked) return false;
+    ring_->flush();
+    if (ring_->needs_notification()) (void)::eventfd_write(call_fd_, 1);
+    return true;
 }
 
 /// Gives the bytes that were written.

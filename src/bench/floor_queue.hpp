@@ -7,7 +7,6 @@
 #include "virtio/guest_memory.hpp"
 #include "virtio/virtqueue.hpp"
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,7 +18,7 @@ namespace dpfs::bench {
 /// opened or created; what is neither READ nor WRITE is answered with constants. Without a
 /// directory a READ is a copy of zeroes, and a WRITE a copy of what comes.
 ///
-/// Thread    serve(): one.
+/// Thread    one at a time.
 class FloorQueue {
   public:
     /// `directory` -1: none.
@@ -28,8 +27,8 @@ class FloorQueue {
                int call_fd,
                int directory);
 
-    /// Looks at the ring until `stopped`.
-    void serve(const std::atomic<bool>& stopped);
+    /// Answers all that is in the ring; false: nothing was.
+    bool work();
 
   private:
     std::uint32_t answer();

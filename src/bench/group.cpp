@@ -15,6 +15,7 @@ namespace {
 
 std::vector<const Target*> targets_of(const std::vector<Device*>& devices) {
     std::vector<const Target*> targets;
+    targets.reserve(devices.size());
     for (Device* const device : devices) targets.push_back(&device->target());
     return targets;
 }
@@ -65,6 +66,7 @@ Outcome<void> Group::run(Duration time, std::atomic<bool>& stop) {
     }
     std::latch start(static_cast<std::ptrdiff_t>(thread_count));
     std::vector<std::thread> threads;
+    threads.reserve(thread_count);
     for (std::size_t i = 0; i < thread_count; ++i) {
         threads.emplace_back([&worker = *workers[i], &start, time, i, this] {
             pin_this_thread(options_.cpus, i);

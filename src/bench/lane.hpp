@@ -42,8 +42,9 @@ class Lane {
     Result<Done> poll() {
         const auto used = queue_->ring().poll();
         if (!used) return fail(used.error());
-        if (!*used) return Done{};
-        return Done{.slot = in_flight_[(*used)->id], .written = (*used)->written};
+        const std::optional<virtio::UsedChain> chain = *used;
+        if (!chain) return Done{};
+        return Done{.slot = in_flight_[chain->id], .written = chain->written};
     }
 
     [[nodiscard]] bool enable_notifications() { return queue_->ring().enable_notifications(); }

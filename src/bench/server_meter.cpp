@@ -96,8 +96,7 @@ ServerMeter::ServerMeter(const std::vector<const Target*>& targets, pid_t server
         if (const FloorDevice* const floor = target->floor()) {
             const auto clocks = floor->clocks();
             const auto threads = floor->thread_ids();
-            // Thread 0 serves FORGETs, of which a floor has no use.
-            for (std::size_t i = 1; i < threads.size() && i < clocks.size(); ++i) {
+            for (std::size_t i = 0; i < threads.size() && i < clocks.size(); ++i) {
                 sources_.push_back(
                     {clocks[i], fmt::format("/proc/self/task/{}/stat", threads[i])});
                 add_thread_counter(threads[i]);

@@ -7,6 +7,7 @@
 #include "bench/outcome.hpp"
 #include "hal/vhost_user/front_end.hpp"
 #include "hal/vhost_user/user_driver.hpp"
+#include "virtio/wire.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -30,6 +31,10 @@ class Target {
                                                        const Options& options);
 
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
+    /// Whether requests are indirect descriptor tables.
+    [[nodiscard]] bool is_indirect() const noexcept {
+        return (features_ & virtio::feature_indirect_desc) != 0;
+    }
     /// Of the request queues.
     [[nodiscard]] std::vector<Lane>& lanes() noexcept { return lanes_; }
     /// Of the queue for FORGETs (virtio 1.2, 5.11.2: hiprio).

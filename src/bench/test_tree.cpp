@@ -17,6 +17,13 @@ namespace {
 constexpr std::uint64_t root = 1;
 constexpr std::uint32_t write_size_wanted = 1U << 20;
 
+/// What has room in a ring, beside the descriptors of headers and arguments.
+std::uint32_t data_size_max(const Target& target, std::uint32_t ring_size) {
+    constexpr std::uint32_t other_descriptors = 4;
+    if (target.is_indirect()) return write_size_wanted;
+    return (ring_size - other_descriptors) * Slot::page_size;
+}
+
 std::string entry_name(std::uint32_t number) {
     return fmt::format("entry-{:06}", number);
 }
@@ -26,12 +33,13 @@ std::string entry_name(std::uint32_t number) {
 TestTree::TestTree(Target& target,
                    Client& client,
                    ForgetQueue& forgets,
-                   const LoadOptions& load,
+                   const Options& options,
                    std::string prefix)
     : target_(target),
       client_(client),
       forgets_(forgets),
-      load_(load),
+      load_(options.load),
+      write_size_max_(data_size_max(target, options.driver.ring_size)),
       prefix_(std::move(prefix)),
       files_(target.lanes().size()) {}
 
@@ -73,10 +81,12 @@ Outcome<void> TestTree::make_file(Lane& lane, TestFile& file) {
     return {};
 }
 
+/// In pieces as large as device and ring take them.
 Result<void> TestTree::fill_file(Lane& lane, TestFile& file) {
     Slot& slot = lane.slots().front();
     const std::uint64_t size = file.block_count * load_.block_size.bytes;
-    const std::uint64_t piece_max = std::min(client_.write_size_max(), write_size_wanted);
+    const std::uint64_t piece_max =
+        std::min({client_.write_size_max(), write_size_wanted, write_size_max_});
     for (std::uint64_t offset = 0; offset < size; offset += piece_max) {
         const auto piece =
             static_cast<std::uint32_t>(std::min<std::uint64_t>(piece_max, size - offset));

@@ -44,7 +44,7 @@ class TestTree {
     TestTree(Target& target,
              Client& client,
              ForgetQueue& forgets,
-             const LoadOptions& load,
+             const Options& options,
              std::string prefix);
 
     /// The file of one queue.
@@ -67,6 +67,7 @@ class TestTree {
     Client& client_;
     ForgetQueue& forgets_;
     LoadOptions load_;
+    std::uint32_t write_size_max_;  // by the ring
     std::string prefix_;
     std::vector<std::optional<TestFile>> files_;  // by lane
     std::optional<TestDirectory> directory_;
