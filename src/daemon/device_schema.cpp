@@ -279,9 +279,10 @@ constexpr std::array mirror_rows = {
     option<&Device::mirror, &MirrorOptions::data_path>(
         {.key = "data_path",
          .placeholder = "PATH",
-         .help = "How file data moves. auto: in place from the host's page cache, asynchronously "
-                 "where a device or server may have to be waited for; async: never in place; "
-                 "in_place: never asynchronously, and every tenant of the thread waits too.",
+         .help =
+             "How file data moves. auto: in place from the host's page cache, asynchronously "
+             "where a device or server may have to be waited for; async: never in place; "
+             "in_place: never asynchronously, and every tenant of the thread waits too.",
          .range = {.choices = data_paths},
          .backends = mirror_backends}),
     option<&Device::mirror, &MirrorOptions::async_getattr>(

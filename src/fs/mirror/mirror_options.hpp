@@ -101,8 +101,9 @@ struct MirrorOptions {
     bool async_getattr = false;
     /// FSYNC through the ring; false makes it in place: for memory file systems only.
     bool async_fsync = true;
-    /// Data and metadata calls, whatever the others say, always through the ring and the pool, never in place: for
-    /// measuring, and for disks so slow that not even the first wait may be on the reactor.
+    /// Data and metadata calls, whatever the others say, always through the ring and the pool,
+    /// never in place: for measuring, and for disks so slow that not even the first wait may be
+    /// on the reactor.
     bool always_async = false;
 };
 

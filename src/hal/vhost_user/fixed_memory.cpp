@@ -17,9 +17,7 @@ constexpr std::uint64_t step_size = std::uint64_t{32} << 20;
 
 }  // namespace
 
-FixedMemory::FixedMemory(Reactor& control,
-                         std::vector<Reactor*> reactors,
-                         const Logger& log)
+FixedMemory::FixedMemory(Reactor& control, std::vector<Reactor*> reactors, const Logger& log)
     : control_(control),
       reactors_(std::move(reactors)),
       log_(log),

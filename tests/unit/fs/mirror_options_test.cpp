@@ -3,7 +3,6 @@
 // nothing behind. Method: the same requests with each choice; registered files are looked for
 // by a lease, which the host refuses while somebody has the file open for writing.
 #include "mirror_fixture.hpp"
-
 #include "reactor/pinned_memory.hpp"
 #include "reactor/reactor_threads.hpp"
 #include "reactor/uring_reactor.hpp"
