@@ -107,6 +107,12 @@ bool InflightMachine::differs_from(const Remains& remains) const {
            !std::equal(remains.area.begin(), remains.area.end(), area_.get());
 }
 
+bool InflightMachine::has_header_of(const Remains& remains) const {
+    const std::size_t size =
+        packed() ? sizeof(wire::QueueRegionPacked) : sizeof(wire::QueueRegionSplit);
+    return std::equal(area_.get(), area_.get() + size, remains.area.begin());
+}
+
 void InflightMachine::restore(const Remains& remains) {
     std::ranges::copy(remains.ring, guest_.at(guest_start));
     std::ranges::copy(remains.area, area_.get());

@@ -55,6 +55,8 @@ class InflightMachine {
 
     [[nodiscard]] Remains remains() const;
     [[nodiscard]] bool differs_from(const Remains& remains) const;
+    /// Whether the area begins as that of `remains` does.
+    [[nodiscard]] bool has_header_of(const Remains& remains) const;
     void restore(const Remains& remains);
 
     /// Ids of what the driver gets back.
