@@ -65,7 +65,10 @@ class TaskPromise : public TaskPromiseBase {
     /// For or_return(): T must be a Result.
     void return_error(Errno error) { value_.emplace(fail(error)); }
 
-    T take() { return std::move(*value_); }
+    T take() {
+        DPFS_ASSERT(value_.has_value());
+        return std::move(*value_);
+    }
 
   private:
     std::optional<T> value_;
@@ -130,6 +133,7 @@ class [[nodiscard]] Task {
     T take() {
         DPFS_ASSERT(is_ready());
         if (coroutine_) return coroutine_.promise().take();
+        DPFS_ASSERT(value_.has_value());
         return std::move(*value_);
     }
 

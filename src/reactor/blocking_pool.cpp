@@ -76,7 +76,7 @@ void BlockingPool::try_to_start_thread() noexcept {
     try {
         start_thread();
     } catch (const std::system_error&) {
-        // Those that are there will do it, later.
+        return;  // those that are there will do it, later
     }
 }
 

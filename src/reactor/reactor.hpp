@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/assert.hpp"
 #include "base/task.hpp"
 #include "base/time.hpp"
 #include "reactor/cancel.hpp"
@@ -335,6 +336,7 @@ class Reactor {
     // --- what a reactor may keep at hand for many operations; those without io_uring need none
     /// Transfers to and from `memory` spare the kernel a look-up of its pages from now on,
     /// until drop_buffers() has come as often. Errors: EOPNOTSUPP, ENOSPC (no place), ENOMEM.
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): those who override it keep it
     virtual Result<void> use_buffers(std::shared_ptr<const PinnedMemory> /*memory*/) {
         return fail(Errno::not_supported);
     }
@@ -423,7 +425,10 @@ class Reactor {
             this->reactor->submit_blocking(*this);
         }
         Value await_resume() noexcept {
-            if constexpr (!std::is_void_v<Value>) return std::move(*value_);
+            if constexpr (!std::is_void_v<Value>) {
+                DPFS_ASSERT(value_.has_value());
+                return std::move(*value_);
+            }
         }
 
       private:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/assert.hpp"
 #include "base/task.hpp"
 #include "reactor/reactor.hpp"
 
@@ -42,6 +43,7 @@ T run_to_completion(Reactor& reactor, Task<T> work) {
         Task<void> running = detail::run_then_stop(reactor, std::move(work), result);
         running.start();
         reactor.run();
+        DPFS_ASSERT(result.has_value());
         return std::move(*result);
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/assert.hpp"
 #include "base/task.hpp"
 #include "base/time.hpp"
 #include "reactor/reactor.hpp"
@@ -60,6 +61,7 @@ class SimWorld {
         std::optional<T> value;
         Task<void> root = start_there(reactor, std::move(task), value);
         run_root(root);
+        DPFS_ASSERT(value.has_value());
         return std::move(*value);
     }
 

@@ -143,6 +143,7 @@ class DeviceRun {
         Guest first(world_, *guest_reactor_, guest_options());
         co_await mount(first);
         std::vector<std::unique_ptr<Program>> programs;
+        programs.reserve(program_count);
         for (int i = 0; i < program_count; ++i) {
             programs.push_back(std::make_unique<Program>(first,
                                                          world_.random(),

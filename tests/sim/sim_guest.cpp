@@ -2,6 +2,7 @@
 #include "sim_guest.hpp"
 
 #include "base/or_return.hpp"
+#include "base/unix_address.hpp"
 #include "fuse/wire_inode.hpp"
 #include "reactor/reactor.hpp"
 #include "virtio/wire.hpp"
@@ -13,7 +14,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 namespace dpfs::sim {
@@ -64,14 +64,8 @@ Guest::~Guest() = default;
 
 Task<Result<void>> Guest::open_socket() {
     socket_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::memcpy(
-        address.sun_path, options_.socket_path.c_str(), options_.socket_path.size() + 1);
-    // Through a variable: sockaddr is what connect(2) takes for every family.
-    const auto* const generic =
-        static_cast<const sockaddr*>(static_cast<const void*>(&address));
-    co_return co_await reactor_.connect(socket_.get(), generic, sizeof address);
+    const UnixAddress address = co_await or_return(UnixAddress::of(options_.socket_path));
+    co_return co_await reactor_.connect(socket_.get(), address.get(), UnixAddress::size);
 }
 
 Task<Result<void>> Guest::send(vhost::MessageId id,
@@ -213,11 +207,12 @@ void Guest::take_used(Queue& queue) {
     for (;;) {
         const auto used = queue.ring->poll();
         DPFS_ASSERT(used.has_value());  // the device returned a chain that it did not have
-        if (!*used) return;
-        Waiting& waiting = queue.slots[queue.slot_of_chain[(*used)->id]];
+        const std::optional<virtio::UsedChain> chain = *used;
+        if (!chain) return;
+        Waiting& waiting = queue.slots[queue.slot_of_chain[chain->id]];
         DPFS_ASSERT(waiting.in_use && !waiting.done);  // … or one twice
         waiting.done = true;
-        waiting.written = (*used)->written;
+        waiting.written = chain->written;
         if (waiting.handle) reactor_.schedule(std::exchange(waiting.handle, nullptr));
     }
 }

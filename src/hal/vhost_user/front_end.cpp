@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hal/vhost_user/front_end.hpp"
 
+#include "base/unix_address.hpp"
+
 #include <array>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <utility>
 
 namespace dpfs::hal::vhost_user {
@@ -35,15 +36,11 @@ void take_fds(msghdr& received, std::vector<UniqueFd>& fds) {
 }  // namespace
 
 Result<FrontEnd> FrontEnd::connect(const std::string& path) {
-    sockaddr_un address = {};
-    address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof(address.sun_path)) return fail(Errno::name_too_long);
-    std::memcpy(address.sun_path, path.data(), path.size());
+    const auto address = UnixAddress::of(path);
+    if (!address) return fail(address.error());
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket) return fail_errno();
-    const auto* const generic =
-        static_cast<const sockaddr*>(static_cast<const void*>(&address));
-    if (::connect(socket.get(), generic, sizeof(address)) != 0) return fail_errno();
+    if (::connect(socket.get(), address->get(), UnixAddress::size) != 0) return fail_errno();
     return FrontEnd(std::move(socket));
 }
 

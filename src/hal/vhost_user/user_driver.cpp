@@ -3,6 +3,7 @@
 
 #include "virtio/wire.hpp"
 
+#include <optional>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -129,9 +130,10 @@ Result<void> DriverQueue::wait_for_call(int timeout_ms) {
 
 Result<virtio::UsedChain> DriverQueue::wait_for_used(int timeout_ms) {
     while (true) {
-        auto used = ring_->poll();
+        const auto used = ring_->poll();
         if (!used) return fail(used.error());
-        if (*used) return **used;
+        const std::optional<virtio::UsedChain> chain = *used;
+        if (chain) return *chain;
         if (ring_->enable_notifications()) continue;
         if (const auto called = wait_for_call(timeout_ms); !called) {
             return fail(called.error());

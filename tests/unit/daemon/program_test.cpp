@@ -5,6 +5,7 @@
 #include "child_process.hpp"
 #include "hal/vhost_user/front_end.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -132,8 +133,10 @@ TEST_F(Program, serves_sixteen_devices_of_three_kinds) {
         const std::string number = std::to_string(i);
         const std::vector<std::string> backends = {"null", "uring", "aio"};
         const std::string& backend = backends[static_cast<std::size_t>(i) % 3];
-        text += "[[device]]\nbackend = '" + backend + "'\ntag = 'tag" + number +
-                "'\nsocket = '" + path(number) + "'\n";
+        text += fmt::format("[[device]]\nbackend = '{}'\ntag = 'tag{}'\nsocket = '{}'\n",
+                            backend,
+                            number,
+                            path(number));
         if (backend != "null") text += "dir = '" + path("shared") + "'\n";
     }
     ChildProcess program({"serve", "--config", write("dpfs.toml", text)});

@@ -214,7 +214,6 @@ TEST_P(MirrorDirectory, keeps_a_parent_that_was_forgotten_for_its_listed_entries
 TEST_P(MirrorDirectory, frees_a_deep_chain_of_listed_directories) {
     // Freed from the deepest, each frees its parent: not by recursion.
     constexpr int depth = 400;
-    std::string path = host();
     NodeId node = root_node;
     std::vector<NodeId> chain;
     for (int i = 0; i < depth; ++i) {

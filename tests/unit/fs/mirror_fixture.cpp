@@ -53,7 +53,7 @@ std::size_t open_descriptor_count() {
 
 // --- Guest
 
-void Guest::be(std::uint32_t uid, std::uint32_t gid, std::vector<std::uint32_t> groups) {
+void Guest::be(std::uint32_t uid, std::uint32_t gid, const std::vector<std::uint32_t>& groups) {
     context.caller = {};
     context.caller.uid = uid;
     context.caller.gid = gid;

@@ -69,7 +69,9 @@ class Guest {
         } restore;
         return reactor::run_to_completion(reactor_, std::move(work));
     }
-    void be(std::uint32_t uid, std::uint32_t gid, std::vector<std::uint32_t> groups = {});
+    void be(std::uint32_t uid,
+            std::uint32_t gid,
+            const std::vector<std::uint32_t>& groups = {});
     Result<fuse::Capabilities> init(std::uint64_t flags);
 
     static fuse::Name name(const std::string& text) { return *fuse::Name::check(text); }

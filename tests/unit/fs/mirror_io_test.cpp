@@ -82,6 +82,7 @@ TEST_P(MirrorIo, moves_more_buffers_than_one_system_call_takes) {
     host_write("file", "");
     const auto [node, handle] = open("file");
     std::vector<iovec> parts;
+    parts.reserve(count);
     for (std::size_t i = 0; i < count; ++i) parts.push_back({text.data() + i * 3, 3});
     const auto size = static_cast<std::uint32_t>(text.size());
     const fuse::WriteRequest write = {.offset = 0,

@@ -67,6 +67,7 @@ ReactorThreads::~ReactorThreads() {
 
 std::vector<reactor::Reactor*> ReactorThreads::reactors() const {
     std::vector<reactor::Reactor*> all;
+    all.reserve(reactors_.size());
     for (const auto& one : reactors_) all.push_back(one.get());
     return all;
 }

@@ -53,8 +53,8 @@ TEST_P(Echo, answers_requests_that_were_there_before_the_ring_started) {
 TEST_P(Echo, spreads_queues_over_reactors) {
     start_device({.reactor_count = 2, .request_queue_count = 4});
     FrontEnd front_end = connect_and_share(GetParam());
-    std::vector<std::unique_ptr<DriverQueue>> queues;
-    for (std::uint32_t i = 0; i < 5; ++i) queues.push_back(start_queue(front_end, i));
+    std::array<std::unique_ptr<DriverQueue>, 5> queues;
+    for (std::uint32_t i = 0; i < 5; ++i) queues[i] = start_queue(front_end, i);
     for (std::uint32_t round = 0; round < 50; ++round) {
         for (std::uint32_t i = 0; i < 5; ++i) echo_once(*queues[i], i);
     }

@@ -106,9 +106,9 @@ struct Malformed {
     std::vector<Step> steps;  ///< the last one is the malformed one
 };
 
-std::vector<Malformed> catalogue() {
+/// Of every message: its header, its size, its descriptors.
+std::vector<Malformed> malformed_forms() {
     using enum MessageId;
-    const auto ok = region(1ULL << 32, 4096);
     const std::vector<std::byte> nothing;
     return {
         {"version_0", {{message(1, nothing, 0)}}},
@@ -124,9 +124,16 @@ std::vector<Malformed> catalogue() {
          {{message(set_protocol_features, number(1ULL << 63))}}},
         {"number_with_fd", {{message(set_features, number(0)), {Fd::event}}}},
         {"nine_fds",
-         {{message(set_mem_table, table(8, std::vector<std::byte>(8 * 32))),
+         {{message(set_mem_table, table(8, std::vector<std::byte>(8UZ * 32))),
            std::vector<Fd>(9, Fd::memory)}}},
         {"sixty_fds", {{message(set_owner, nothing), std::vector<Fd>(60, Fd::event)}}},
+    };
+}
+
+/// Of one ring.
+std::vector<Malformed> malformed_rings() {
+    using enum MessageId;
+    return {
         {"num_of_queue_2", {{message(set_vring_num, bytes_of(state(2, 64)))}}},
         {"num_of_queue_4294967295",
          {{message(set_vring_num, bytes_of(state(0xFFFF'FFFF, 64)))}}},
@@ -147,48 +154,6 @@ std::vector<Malformed> catalogue() {
         {"call_is_a_pipe", {{message(set_vring_call, number(1)), {Fd::pipe}}}},
         {"kick_of_queue_9", {{message(set_vring_kick, number(9)), {Fd::event}}}},
         {"kick_with_unknown_bits", {{message(set_vring_kick, number(0x201)), {Fd::event}}}},
-        {"table_of_9_regions", {{message(set_mem_table, table(9, nothing))}}},
-        {"table_of_4294967295_regions",
-         {{message(set_mem_table, table(0xFFFF'FFFF, nothing))}}},
-        {"table_too_short", {{message(set_mem_table, table(2, bytes_of(ok))), {Fd::memory}}}},
-        {"table_without_fds", {{message(set_mem_table, table(1, bytes_of(ok)))}}},
-        {"region_of_no_size",
-         {{message(set_mem_table, table(1, bytes_of(region(1ULL << 32, 0)))), {Fd::memory}}}},
-        {"region_beyond_its_file",
-         {{message(add_mem_reg, single(region(1ULL << 32, 2 << 20))), {Fd::memory}}}},
-        {"region_offset_beyond_its_file",
-         {{message(add_mem_reg, single(region(1ULL << 32, 4096, 1 << 20))), {Fd::memory}}}},
-        {"region_of_an_empty_file", {{message(add_mem_reg, single(ok)), {Fd::sealed_empty}}}},
-        {"region_of_an_eventfd", {{message(add_mem_reg, single(ok)), {Fd::event}}}},
-        {"region_that_wraps_around",
-         {{message(add_mem_reg, single(region(~0ULL - 100, 4096))), {Fd::memory}}}},
-        {"region_offset_that_wraps_around",
-         {{message(add_mem_reg, single(region(1ULL << 32, 4096, ~0ULL - 100))), {Fd::memory}}}},
-        {"region_that_overlaps",
-         {{message(add_mem_reg, single(region(0x11000, 4096))), {Fd::memory}}}},
-        {"region_without_fd", {{message(add_mem_reg, single(ok))}}},
-        {"region_that_is_not_there", {{message(rem_mem_reg, single(ok))}}},
-        {"log_without_fd", {{message(set_log_base, bytes_of(wire::Log{4096U, 0U}))}}},
-        {"log_of_no_size",
-         {{message(set_log_base, bytes_of(wire::Log{0U, 0U})), {Fd::memory}}}},
-        {"log_too_small",
-         {{message(set_log_base, bytes_of(wire::Log{16U, 0U})), {Fd::memory}}}},
-        {"log_beyond_its_file",
-         {{message(set_log_base, bytes_of(wire::Log{2U << 20, 0U})), {Fd::memory}}}},
-        {"inflight_of_65535_queues",
-         {{message(get_inflight_fd, bytes_of(wire::Inflight{0U, 0U, 65535, 64, 0U}))}}},
-        {"inflight_of_no_entries",
-         {{message(get_inflight_fd, bytes_of(wire::Inflight{0U, 0U, 1, 0, 0U}))}}},
-        {"inflight_area_too_small",
-         {{message(set_inflight_fd, bytes_of(wire::Inflight{64U, 0U, 2, 64, 0U})),
-           {Fd::memory}}}},
-        {"inflight_area_beyond_its_file",
-         {{message(set_inflight_fd, bytes_of(wire::Inflight{2U << 20, 0U, 2, 64, 0U})),
-           {Fd::memory}}}},
-        {"config_of_4_gib",
-         {{message(get_config, bytes_of(wire::ConfigHeader{0U, 0xFFFF'FFFFU, 0U}))}}},
-        {"config_at_4_gib",
-         {{message(get_config, bytes_of(wire::ConfigHeader{0xFFFF'FFFFU, 4U, 0U}))}}},
         {"ring_outside_of_memory",
          {{message(set_vring_num, bytes_of(state(1, 64)))},
           {message(set_vring_addr,
@@ -211,6 +176,73 @@ std::vector<Malformed> catalogue() {
                                                0U}))},
           {message(set_vring_kick, number(1)), {Fd::event}}}},
     };
+}
+
+/// Of the memory table.
+std::vector<Malformed> malformed_memory() {
+    using enum MessageId;
+    const auto ok = region(1ULL << 32, 4096);
+    const std::vector<std::byte> nothing;
+    return {
+        {"table_of_9_regions", {{message(set_mem_table, table(9, nothing))}}},
+        {"table_of_4294967295_regions",
+         {{message(set_mem_table, table(0xFFFF'FFFF, nothing))}}},
+        {"table_too_short", {{message(set_mem_table, table(2, bytes_of(ok))), {Fd::memory}}}},
+        {"table_without_fds", {{message(set_mem_table, table(1, bytes_of(ok)))}}},
+        {"region_of_no_size",
+         {{message(set_mem_table, table(1, bytes_of(region(1ULL << 32, 0)))), {Fd::memory}}}},
+        {"region_beyond_its_file",
+         {{message(add_mem_reg, single(region(1ULL << 32, 2 << 20))), {Fd::memory}}}},
+        {"region_offset_beyond_its_file",
+         {{message(add_mem_reg, single(region(1ULL << 32, 4096, 1 << 20))), {Fd::memory}}}},
+        {"region_of_an_empty_file", {{message(add_mem_reg, single(ok)), {Fd::sealed_empty}}}},
+        {"region_of_an_eventfd", {{message(add_mem_reg, single(ok)), {Fd::event}}}},
+        {"region_that_wraps_around",
+         {{message(add_mem_reg, single(region(~0ULL - 100, 4096))), {Fd::memory}}}},
+        {"region_offset_that_wraps_around",
+         {{message(add_mem_reg, single(region(1ULL << 32, 4096, ~0ULL - 100))), {Fd::memory}}}},
+        {"region_that_overlaps",
+         {{message(add_mem_reg, single(region(0x11000, 4096))), {Fd::memory}}}},
+        {"region_without_fd", {{message(add_mem_reg, single(ok))}}},
+        {"region_that_is_not_there", {{message(rem_mem_reg, single(ok))}}},
+    };
+}
+
+/// Of what else is shared, and of the configuration space.
+std::vector<Malformed> malformed_areas() {
+    using enum MessageId;
+    return {
+        {"log_without_fd", {{message(set_log_base, bytes_of(wire::Log{4096U, 0U}))}}},
+        {"log_of_no_size",
+         {{message(set_log_base, bytes_of(wire::Log{0U, 0U})), {Fd::memory}}}},
+        {"log_too_small",
+         {{message(set_log_base, bytes_of(wire::Log{16U, 0U})), {Fd::memory}}}},
+        {"log_beyond_its_file",
+         {{message(set_log_base, bytes_of(wire::Log{2U << 20, 0U})), {Fd::memory}}}},
+        {"inflight_of_65535_queues",
+         {{message(get_inflight_fd, bytes_of(wire::Inflight{0U, 0U, 65535, 64, 0U}))}}},
+        {"inflight_of_no_entries",
+         {{message(get_inflight_fd, bytes_of(wire::Inflight{0U, 0U, 1, 0, 0U}))}}},
+        {"inflight_area_too_small",
+         {{message(set_inflight_fd, bytes_of(wire::Inflight{64U, 0U, 2, 64, 0U})),
+           {Fd::memory}}}},
+        {"inflight_area_beyond_its_file",
+         {{message(set_inflight_fd, bytes_of(wire::Inflight{2U << 20, 0U, 2, 64, 0U})),
+           {Fd::memory}}}},
+        {"config_of_4_gib",
+         {{message(get_config, bytes_of(wire::ConfigHeader{0U, 0xFFFF'FFFFU, 0U}))}}},
+        {"config_at_4_gib",
+         {{message(get_config, bytes_of(wire::ConfigHeader{0xFFFF'FFFFU, 4U, 0U}))}}},
+    };
+}
+
+std::vector<Malformed> catalogue() {
+    std::vector<Malformed> all;
+    for (const auto& some :
+         {malformed_forms(), malformed_rings(), malformed_memory(), malformed_areas()}) {
+        all.insert(all.end(), some.begin(), some.end());
+    }
+    return all;
 }
 
 class HostileMessage : public DeviceTest, public ::testing::WithParamInterface<Malformed> {};

@@ -2,13 +2,13 @@
 // The socket's name in the file system: who may take it, and when it goes. Real files.
 #include "hal/vhost_user/listener.hpp"
 
+#include "base/unix_address.hpp"
 #include "device_fixture.hpp"
 
 #include <filesystem>
 #include <fstream>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,13 +57,11 @@ TEST_F(ListenerTest, replaces_a_socket_that_outlives_its_process) {
     const UniqueFd kept(::socket(AF_UNIX, SOCK_STREAM, 0));
     const pid_t dead = ::fork();
     if (dead == 0) {
-        sockaddr_un address = {};
-        address.sun_family = AF_UNIX;
-        path_.copy(address.sun_path, sizeof address.sun_path - 1);
-        const void* const generic = &address;
-        ::bind(kept.get(), static_cast<const sockaddr*>(generic), sizeof address);
-        ::listen(kept.get(), 8);
-        ::_exit(0);
+        const auto address = UnixAddress::of(path_);
+        const bool listens = address &&
+                             ::bind(kept.get(), address->get(), UnixAddress::size) == 0 &&
+                             ::listen(kept.get(), 8) == 0;
+        ::_exit(listens ? 0 : 1);
     }
     siginfo_t ended = {};
     ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(dead), &ended, WEXITED | WNOWAIT), 0);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Goal: sockets, pipes and eventfds are waited for without blocking the loop, on each reactor.
 // Method: both ends in one process; one side waits before the other acts.
+#include "base/unix_address.hpp"
 #include "reactor_fixture.hpp"
 
 #include <array>
-#include <cstring>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/un.h>
 
 namespace dpfs::reactor {
 namespace {
@@ -111,7 +110,10 @@ Task<void> connect_and_greet(
 
 struct TcpListener {
     UniqueFd fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    sockaddr_in address = {};
+    union {
+        sockaddr_in address = {};
+        sockaddr any;  // the same bytes, as the system calls name them
+    };
 
     TcpListener() {
         address.sin_family = AF_INET;
@@ -121,7 +123,7 @@ struct TcpListener {
         EXPECT_EQ(::listen(fd.get(), 8), 0);
         EXPECT_EQ(::getsockname(fd.get(), generic(), &size), 0);
     }
-    sockaddr* generic() { return static_cast<sockaddr*>(static_cast<void*>(&address)); }
+    sockaddr* generic() { return &any; }
 };
 
 TEST_P(StreamOperations, a_tcp_connection_is_made_used_and_shut_down) {
@@ -151,15 +153,14 @@ TEST_P(StreamOperations, connect_to_nobody_is_refused) {
 
 TEST_P(StreamOperations, a_unix_connection_is_made_and_used) {
     const ScratchDirectory scratch;
-    sockaddr_un address = {};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, scratch.path("s").c_str(), sizeof address.sun_path - 1);
-    auto* const generic = static_cast<sockaddr*>(static_cast<void*>(&address));
+    const auto address = UnixAddress::of(scratch.path("s"));
+    ASSERT_TRUE(address.has_value());
     const UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    ASSERT_EQ(::bind(listener.get(), generic, sizeof address), 0);
+    ASSERT_EQ(::bind(listener.get(), address->get(), UnixAddress::size), 0);
     ASSERT_EQ(::listen(listener.get(), 8), 0);
     const UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    run(connect_and_greet(reactor(), listener.get(), client.get(), generic, sizeof address));
+    run(connect_and_greet(
+        reactor(), listener.get(), client.get(), address->get(), UnixAddress::size));
 }
 
 Task<void> read_count(Reactor& reactor, int fd, std::uint64_t& count) {

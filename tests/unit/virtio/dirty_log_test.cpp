@@ -90,7 +90,7 @@ TEST(DirtyLog, split_ring_marks_used_entries_index_and_event) {
     EXPECT_TRUE(log.clean(log_size));
     EXPECT_FALSE(ring.device->enable_notifications());
     // avail_event lies behind 1024 entries of 8 bytes: two pages on.
-    EXPECT_TRUE(log.take(ring.layout.addresses.device + 4 + 8 * 1024));
+    EXPECT_TRUE(log.take(ring.layout.addresses.device + 4 + 8ULL * 1024));
     EXPECT_TRUE(log.clean(log_size));
 }
 

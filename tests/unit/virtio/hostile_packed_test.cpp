@@ -21,8 +21,8 @@ constexpr std::uint32_t entry_size = sizeof(PackedDescriptor);
 class HostilePacked : public testing::Test {
   protected:
     void set_ring(std::uint32_t slot, const PackedDescriptor& descriptor) {
-        *ring.at<PackedDescriptor>(ring.layout.addresses.descriptors + slot * entry_size) =
-            descriptor;
+        *ring.at<PackedDescriptor>(ring.layout.addresses.descriptors +
+                                   std::uint64_t{slot} * entry_size) = descriptor;
     }
     void set_table(std::uint64_t index, const PackedDescriptor& descriptor) {
         const std::span bytes(&descriptor, 1);

@@ -21,8 +21,8 @@ constexpr std::uint32_t entry_size = sizeof(Descriptor);
 class HostileSplit : public testing::Test {
   protected:
     void set_ring(std::uint16_t index, const Descriptor& descriptor) {
-        *ring.at<Descriptor>(ring.layout.addresses.descriptors + index * entry_size) =
-            descriptor;
+        *ring.at<Descriptor>(ring.layout.addresses.descriptors +
+                             std::uint64_t{index} * entry_size) = descriptor;
     }
     void set_table(std::uint64_t index, const Descriptor& descriptor) {
         const std::span bytes(&descriptor, 1);

@@ -93,7 +93,7 @@ TEST(Virtio_2_7_7_2, without_event_idx_flag_1_suppresses_notifications) {
 
 TEST(Virtio_2_7_7_2, without_event_idx_used_event_is_ignored) {
     RingPair ring(8, split);
-    *ring.at<le<std::uint16_t>>(ring.layout.addresses.driver + 4 + 2 * 8) = std::uint16_t{5};
+    *ring.at<le<std::uint16_t>>(ring.layout.addresses.driver + 4 + 2ULL * 8) = std::uint16_t{5};
     EXPECT_TRUE(notifies(ring));
 }
 
@@ -105,7 +105,7 @@ TEST(Virtio_2_7_7_2, with_event_idx_flag_1_is_ignored) {
 
 TEST(Virtio_2_7_7_2, must_not_notify_before_used_event) {
     RingPair ring(8, split | feature_event_idx);
-    *ring.at<le<std::uint16_t>>(ring.layout.addresses.driver + 4 + 2 * 8) = std::uint16_t{2};
+    *ring.at<le<std::uint16_t>>(ring.layout.addresses.driver + 4 + 2ULL * 8) = std::uint16_t{2};
     EXPECT_FALSE(notifies(ring));
     EXPECT_FALSE(notifies(ring));
     EXPECT_TRUE(notifies(ring));  // the entry with index 2
@@ -130,7 +130,8 @@ TEST(Virtio_2_7_7_2, a_round_of_all_indices_between_two_questions_is_a_notificat
         ring.serve(0);
         ASSERT_TRUE(ring.take_used());
     }
-    *ring.at<le<std::uint16_t>>(ring.layout.addresses.driver + 4 + 2 * 8) = std::uint16_t{77};
+    *ring.at<le<std::uint16_t>>(ring.layout.addresses.driver + 4 + 2ULL * 8) =
+        std::uint16_t{77};
     EXPECT_TRUE(ring.device->needs_notification());
 }
 

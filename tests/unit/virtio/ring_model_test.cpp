@@ -176,15 +176,16 @@ class RingModel {
         if (driver_sleeps_) return;
         const auto used = ring_.driver->poll();
         ASSERT_TRUE(used);
-        if (!*used) return;
-        const auto offer = offered_.find((*used)->id);
+        const std::optional<UsedChain> chain = *used;
+        if (!chain) return;
+        const auto offer = offered_.find(chain->id);
         ASSERT_NE(offer, offered_.end());
         std::string answer;
         for (const Segment& segment : offer->second.writable) {
             answer += read_text(ring_.memory, segment.address, segment.size);
         }
-        ASSERT_EQ((*used)->written, offer->second.answer.size());
-        EXPECT_EQ(answer.substr(0, (*used)->written), offer->second.answer);
+        ASSERT_EQ(chain->written, offer->second.answer.size());
+        EXPECT_EQ(answer.substr(0, chain->written), offer->second.answer);
         free_slabs_.push_back(offer->second.slab);
         offered_.erase(offer);
         ++answered_;

@@ -3,6 +3,7 @@
 
 #include "virtio/driver_ring.hpp"
 #include "virtio/guest_memory.hpp"
+#include "virtio/shared_access.hpp"
 #include "virtio/virtqueue.hpp"
 #include "virtio/wire.hpp"
 
@@ -61,8 +62,8 @@ struct RingPair {
     /// For tests that play the driver byte by byte.
     template <class T>
     T* at(std::uint64_t address) const {
-        return static_cast<T*>(static_cast<void*>(
-            memory.ring_part(AddressSpace::guest, address, sizeof(T), 1).value().bytes.get()));
+        return shared_array<T>(
+            memory.ring_part(AddressSpace::guest, address, sizeof(T), 1).value().bytes.get());
     }
 
     std::uint32_t size;

@@ -142,10 +142,11 @@ class NumberDriver {
         for (int count = 0;; ++count) {
             const auto used = ring_.driver->poll();
             EXPECT_TRUE(used);
-            if (!used || !*used) return count;
-            const std::uint32_t number = sent_by_id_[(*used)->id];
+            const std::optional<UsedChain> chain = used.value_or(std::nullopt);
+            if (!chain) return count;
+            const std::uint32_t number = sent_by_id_[chain->id];
             const std::uint64_t slab = buffers + (number % (2 * ring_.size)) * slab_size;
-            EXPECT_EQ((*used)->written, 4U);
+            EXPECT_EQ(chain->written, 4U);
             EXPECT_EQ(*number_at(slab + 32), number + 1);
             busy_slabs_.erase(slab);
             ++answered_;
