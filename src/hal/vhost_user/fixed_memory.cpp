@@ -38,6 +38,7 @@ Task<void> FixedMemory::catch_up() {
     while (true) {
         if (auto unwanted = take_unwanted()) {
             co_await remove(std::move(unwanted));
+            log_.debug("guest memory went; {} regions are registered", pinned_.size());
             continue;
         }
         const virtio::MemoryRegion* const missing = next_missing();

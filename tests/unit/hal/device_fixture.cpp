@@ -46,12 +46,15 @@ void RecordingLog::clear() {
     lines_.clear();
 }
 
-ReactorThreads::ReactorThreads(std::size_t count, reactor::PollMode mode)
+ReactorThreads::ReactorThreads(std::size_t count,
+                               reactor::PollMode mode,
+                               reactor::ReactorKind kind)
     : pool_({.thread_count_max = 2}) {
     RecordingLog log;
     const Logger logger(log, "test");
     for (std::size_t i = 0; i < count; ++i) {
         reactor::ReactorOptions options;
+        options.kind = kind;
         options.uring.loop.policy.mode = mode;
         auto made = reactor::make_reactor(options, pool_, logger);
         if (!made) std::abort();
@@ -100,11 +103,12 @@ DeviceTest::~DeviceTest() {
 }
 
 void DeviceTest::start_device(const Setup& setup) {
-    threads_ = std::make_unique<ReactorThreads>(setup.reactor_count, setup.mode);
+    threads_ = std::make_unique<ReactorThreads>(setup.reactor_count, setup.mode, setup.kind);
     DeviceOptions options;
     options.socket_path = socket_path_;
     options.tag = "home";
     options.request_queue_count = setup.request_queue_count;
+    options.fixed_buffers = setup.fixed_buffers;
     device_ = std::make_unique<VhostUserDevice>(
         options, threads_->reactors(), sink_, Logger(log_, "device"));
     const auto started = threads_->run([this] { return device_->start(); });

@@ -66,7 +66,7 @@ class RecordingLog final : public LogSink {
 /// Reactors on threads of their own.
 class ReactorThreads {
   public:
-    explicit ReactorThreads(std::size_t count, reactor::PollMode mode);
+    ReactorThreads(std::size_t count, reactor::PollMode mode, reactor::ReactorKind kind);
     ~ReactorThreads();
 
     [[nodiscard]] std::vector<reactor::Reactor*> reactors() const;
@@ -102,6 +102,8 @@ class DeviceTest : public ::testing::Test {
         std::size_t reactor_count = 1;
         std::uint16_t request_queue_count = 1;
         reactor::PollMode mode = reactor::PollMode::interrupt;
+        bool fixed_buffers = false;
+        reactor::ReactorKind kind = reactor::ReactorKind::automatic;
     };
 
     DeviceTest();
