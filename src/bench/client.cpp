@@ -6,8 +6,6 @@
 #include "fuse/wire_file.hpp"
 #include "fuse/wire_init.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <fcntl.h>
@@ -186,13 +184,6 @@ Result<void> Client::remove(std::uint64_t parent, std::string_view name, Opcode 
     const auto size = call(lane, slot);
     if (!size) return fail(size.error());
     return {};
-}
-
-std::string explain(Errno error) {
-    if (error == Errno::connection_reset) return "the device has closed the connection";
-    if (error == Errno::timed_out) return "the device does not answer";
-    if (error == Errno::protocol) return "the device has answered with what is no answer";
-    return fmt::format("the device answers {}", errno_name(error));
 }
 
 }  // namespace dpfs::bench

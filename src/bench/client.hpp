@@ -64,7 +64,4 @@ class Client {
     std::optional<Errno> broken_;  // the device is of no use any more
 };
 
-/// "the device has closed the connection": what an error of a Client, or a worker's, means.
-[[nodiscard]] std::string explain(Errno error);
-
 }  // namespace dpfs::bench

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/device.hpp"
 
+#include "bench/failure.hpp"
+
 #include <fmt/format.h>
 
 #include <unistd.h>

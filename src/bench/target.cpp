@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/target.hpp"
 
+#include "bench/failure.hpp"
 #include "virtio/wire.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <poll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 namespace dpfs::bench {
 
@@ -97,6 +100,7 @@ Outcome<std::unique_ptr<Target>> Target::connect(const std::string& socket,
                                   errno_name(front_end.error())));
     }
     target->front_end_ = std::move(*front_end);
+    target->limit_waits(options.driver.stall_time_max);
     if (auto done = target->negotiate(options.driver); !done) return failed(done.error());
     if (auto done = target->make_queues(options); !done) return failed(done.error());
     if (auto done = target->start_queues(options.queue_count); !done) {
@@ -128,10 +132,7 @@ Outcome<void> Target::negotiate(const DriverOptions& driver) {
     const std::uint64_t wanted = wanted_features(driver);
     const auto done = front_end_->negotiate(wanted | wire::feature_protocol_features,
                                             wire::protocol_mq | wire::protocol_reply_ack);
-    if (!done) {
-        return failed(fmt::format(
-            "'{}': the vhost-user handshake failed ({})", name_, errno_name(done.error())));
-    }
+    if (!done) return refused("the vhost-user handshake", done.error());
     features_ = front_end_->features();
     if ((features_ & virtio::feature_version_1) == 0) {
         return failed(fmt::format("'{}': the device is older than virtio 1.0", name_));
@@ -206,11 +207,20 @@ Outcome<void> Target::start_queues(std::uint32_t queue_count) {
     for (Lane& lane : lanes_) {
         if (done) done = lane.queue().start(*front_end_);
     }
-    if (!done) {
-        return failed(fmt::format(
-            "'{}': the device refused memory or rings ({})", name_, errno_name(done.error())));
-    }
+    if (!done) return refused("setting up memory and rings", done.error());
     return {};
+}
+
+/// Whoever never answers on the socket is not waited for any longer.
+void Target::limit_waits(Duration time) {
+    const timeval limit = {.tv_sec = time.ns / 1'000'000'000, .tv_usec = 0};
+    (void)::setsockopt(front_end_->fd(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+}
+
+std::unexpected<std::string> Target::refused(std::string_view what, Errno error) const {
+    // A receive that has timed out says EAGAIN.
+    const Errno cause = error == Errno::again ? Errno::timed_out : error;
+    return failed(fmt::format("'{}': {}: {}", name_, what, explain(cause)));
 }
 
 bool Target::is_alive() const noexcept {

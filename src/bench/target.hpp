@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace dpfs::bench {
@@ -50,6 +51,9 @@ class Target {
     Outcome<void> negotiate(const DriverOptions& driver);
     Outcome<void> make_queues(const Options& options);
     Outcome<void> start_queues(std::uint32_t queue_count);
+    void limit_waits(Duration time);
+    [[nodiscard]] std::unexpected<std::string> refused(std::string_view what,
+                                                       Errno error) const;
 
     std::string name_;
     std::uint64_t features_ = 0;

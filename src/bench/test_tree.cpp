@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/test_tree.hpp"
 
+#include "bench/failure.hpp"
 #include "bench/random.hpp"
 
 #include <fmt/format.h>

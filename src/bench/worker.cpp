@@ -2,9 +2,11 @@
 #include "bench/worker.hpp"
 
 #include "bench/clock.hpp"
+#include "bench/failure.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace dpfs::bench {
@@ -37,7 +39,8 @@ void Worker::run(Duration time) {
     now_ns_ = begin_ns;
     progress_ns_ = begin_ns;
     for (LaneLoad* const load : loads_) begin(*load);
-    while (now_ns_ - begin_ns < time.ns && !stop_.load(std::memory_order_relaxed)) look();
+    const auto is_over = [&] { return now_ns_ - begin_ns >= time.ns && each_has_completed(); };
+    while (!is_over() && !stop_.load(std::memory_order_relaxed)) look();
     running_ = false;
     const std::int64_t elapsed_ns = now_ns_ - begin_ns;
     while (in_flight() > 0 && !stuck_) look();
@@ -172,6 +175,12 @@ void Worker::check_progress() {
 void Worker::fail_with(const LaneLoad& load, const std::string& failure) {
     stop_.store(true, std::memory_order_relaxed);
     if (failure_.empty()) failure_ = fmt::format("'{}': {}", load.target->name(), failure);
+}
+
+/// A round without a single operation would say nothing, so it lasts until there is one.
+bool Worker::each_has_completed() const noexcept {
+    return std::ranges::all_of(
+        loads_, [](const LaneLoad* load) { return load->counts.operations > 0; });
 }
 
 std::uint32_t Worker::in_flight() const noexcept {

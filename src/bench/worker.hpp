@@ -46,7 +46,8 @@ class Worker {
     /// `stop` ends rounds early, of this worker and of the others; a failure sets it.
     Worker(std::vector<LaneLoad*> loads, const DriverOptions& options, std::atomic<bool>& stop);
 
-    /// Keeps every slot of every queue busy for this time, then waits for what is in flight.
+    /// Keeps every slot of every queue busy for this time, and until each queue has completed
+    /// an operation; then waits for what is in flight.
     void run(Duration time);
 
     /// What ended the round too early; empty where nothing did.
@@ -66,6 +67,7 @@ class Worker {
     void sleep();
     void check_progress();
     void fail_with(const LaneLoad& load, const std::string& failure);
+    [[nodiscard]] bool each_has_completed() const noexcept;
     [[nodiscard]] std::uint32_t in_flight() const noexcept;
 
     std::vector<LaneLoad*> loads_;

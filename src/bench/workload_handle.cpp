@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/create_out.hpp"
+#include "bench/failure.hpp"
 #include "bench/workload.hpp"
 #include "fuse/wire_file.hpp"
 #include "fuse/wire_inode.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "bench/failure.hpp"
 #include "bench/workload.hpp"
 #include "fuse/wire_file.hpp"
 #include "fuse/wire_inode.hpp"
