@@ -163,6 +163,19 @@ Result<void> Client::write(Lane& lane,
     return {};
 }
 
+Result<std::uint64_t> Client::lookup(std::uint64_t parent, std::string_view name) {
+    Lane& lane = target_.lanes().front();
+    Slot& slot = lane.slots().front();
+    slot.prepare({.opcode = Opcode::lookup,
+                  .nodeid = parent,
+                  .arguments_size = slot.put_name(0, name),
+                  .reply_size = sizeof(wire::EntryOut)});
+    const auto size = call(lane, slot);
+    if (!size) return fail(size.error());
+    if (*size != sizeof(wire::EntryOut)) return fail(Errno::protocol);
+    return slot.reply<wire::EntryOut>().nodeid;
+}
+
 Result<std::uint64_t> Client::make_directory(std::uint64_t parent, std::string_view name) {
     Lane& lane = target_.lanes().front();
     Slot& slot = lane.slots().front();

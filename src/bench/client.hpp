@@ -46,6 +46,8 @@ class Client {
                        const OpenedFile& file,
                        std::uint64_t offset,
                        std::uint32_t size);
+    /// Gives the nodeid, with a reference that a FORGET must return; 0: there is no such name.
+    Result<std::uint64_t> lookup(std::uint64_t parent, std::string_view name);
     Result<std::uint64_t> make_directory(std::uint64_t parent, std::string_view name);
     Result<void> remove(std::uint64_t parent, std::string_view name, fuse::wire::Opcode how);
 

@@ -60,6 +60,7 @@ class TestTree {
     Outcome<void> make_file(Lane& lane, TestFile& file);
     Result<void> fill_file(Lane& lane, TestFile& file);
     Outcome<void> make_directory();
+    Result<void> remove_entry(const std::string& name);
     [[nodiscard]] std::unexpected<std::string> refused(const std::string& what,
                                                        Errno error) const;
 
