@@ -20,6 +20,13 @@ namespace {
 constexpr std::uint64_t split = virtio::feature_version_1 | virtio::feature_indirect_desc;
 constexpr std::uint64_t packed = split | virtio::feature_ring_packed;
 
+/// Then instructions are a hundred times as many, and each is a stop.
+#ifdef DPFS_SANITIZED
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
 struct Case {
     const char* name;
     std::uint64_t features;
@@ -165,18 +172,13 @@ TEST_P(InflightCrash, loses_nothing_and_repeats_nothing_between_any_two_instruct
     }
 }
 
-/// Each process that runs step by step takes its time, with a sanitizer much of it.
-#ifdef DPFS_SANITIZED
-constexpr int looked_at_every = 12;
-#else
-constexpr int looked_at_every = 3;
-#endif
-
 /// The same for a process that dies while it settles what another one left half done.
 TEST_P(InflightCrash, may_come_again_while_the_last_one_is_being_settled) {
+    if (sanitized) GTEST_SKIP() << "no more to be seen than without a sanitizer";
     const InflightMachine::Driver driver = machine_.driver();
     const std::vector<Remains> all = all_remains(machine_, Part::work, GetParam().work);
     if (all.empty()) GTEST_SKIP() << "ptrace(2) is forbidden here";
+    constexpr int looked_at_every = 3;  // each is a process that runs step by step
     int settled = 0;
     for (std::size_t i = 0; i < all.size() && !HasFailure(); ++i) {
         machine_.restore(all[i]);
@@ -195,18 +197,21 @@ TEST_P(InflightCrash, may_come_again_while_the_last_one_is_being_settled) {
 
 constexpr std::array cases = {
     Case{"split_out_of_order", split, 5, out_of_order},
+    Case{"packed_out_of_order", packed, 5, out_of_order},
     Case{"split_whole_ring", split, 3, whole_ring_at_once},
     Case{"split_one_by_one", split, 6, one_by_one},
-    Case{"packed_out_of_order", packed, 5, out_of_order},
     Case{"packed_in_the_second_lap", packed, 5 + 8, out_of_order},
     Case{"packed_whole_ring", packed, 3, whole_ring_at_once},
     Case{"packed_whole_ring_from_its_start", packed, 8, whole_ring_at_once},
     Case{"packed_one_by_one", packed, 6, one_by_one},
 };
 
-INSTANTIATE_TEST_SUITE_P(All, InflightCrash, testing::ValuesIn(cases), [](const auto& tested) {
-    return std::string(tested.param.name);
-});
+constexpr std::size_t case_count = sanitized ? 2 : cases.size();
+
+INSTANTIATE_TEST_SUITE_P(All,
+                         InflightCrash,
+                         testing::ValuesIn(cases.begin(), cases.begin() + case_count),
+                         [](const auto& tested) { return std::string(tested.param.name); });
 
 }  // namespace
 }  // namespace dpfs::hal::test
