@@ -2,6 +2,7 @@
 
 import importlib.machinery
 import importlib.util
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -69,6 +70,58 @@ class Texts(unittest.TestCase):
 
     def test_a_very_long_file_is_found(self):
         self.assertEqual(len(texts("src/base/x.hpp", HEADER + "\n" * 900)), 1)
+
+
+class Remembering(unittest.TestCase):
+    """What --full keeps between runs: a source that includes a header, and a check that counts."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.source = self.folder / "x.cpp"
+        self.header = self.folder / "x.hpp"
+        self.header.write_text("int f();\n")
+        self.source.write_text('#include "x.hpp"\n')
+        self.count = 0
+
+    def check(self, source):
+        self.count += 1
+        return [f"{source}:1: number {self.count}"]
+
+    def findings(self, rules="rules", flag="-O0"):
+        checked = tidy.Checked(self.folder / "checked", rules)
+        command = ["clang++-19", flag, "-o", "x.o", "-c", str(self.source)]
+        return checked.findings("x.cpp", command, self.check)
+
+    def test_what_has_not_changed_is_not_checked_again(self):
+        self.assertEqual(self.findings(), ["x.cpp:1: number 1"])
+        self.assertEqual(self.findings(), ["x.cpp:1: number 1"])
+
+    def test_a_changed_source_is_checked_again(self):
+        self.findings()
+        self.source.write_text('#include "x.hpp"\nint x;\n')
+        self.assertEqual(self.findings(), ["x.cpp:1: number 2"])
+
+    def test_a_changed_header_is_checked_again(self):
+        self.findings()
+        self.header.write_text("int g();\n")
+        self.assertEqual(self.findings(), ["x.cpp:1: number 2"])
+
+    def test_a_lost_header_is_checked_again(self):
+        self.findings()
+        self.header.unlink()
+        self.assertEqual(self.findings(), ["x.cpp:1: number 2"])
+
+    def test_what_cannot_be_compiled_is_not_remembered(self):
+        self.source.write_text('#include "gone.hpp"\n')
+        self.findings()
+        self.assertEqual(self.findings(), ["x.cpp:1: number 2"])
+
+    def test_other_rules_and_other_flags_are_checked_again(self):
+        self.findings()
+        self.assertEqual(self.findings(rules="others"), ["x.cpp:1: number 2"])
+        self.assertEqual(self.findings(rules="others", flag="-O1"), ["x.cpp:1: number 3"])
 
 
 if __name__ == "__main__":
