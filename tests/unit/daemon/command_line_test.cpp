@@ -76,6 +76,38 @@ TEST(CommandLine, takes_a_file_and_lets_process_options_replace_its_own) {
     EXPECT_EQ(config.daemon.thread_count, 7U);
 }
 
+TEST(CommandLine, measures_devices) {
+    const auto command = parse(
+        "bench --socket /run/a --socket /run/b --compare --floor /srv --work "
+        "mixed,create-unlink "
+        "--depth 3 --block-size 1M --file-size 2G --poll interrupt --ring packed --rounds 3 "
+        "--round-ms 250 --indirect=false --verify --cpus 0 --json");
+    ASSERT_TRUE(command) << command.error();
+    const bench::Options& options = std::get<Bench>(*command).options;
+    EXPECT_THAT(options.sockets, testing::ElementsAre("/run/a", "/run/b"));
+    EXPECT_THAT(options.floors, testing::ElementsAre("/srv"));
+    EXPECT_TRUE(options.compare);
+    EXPECT_THAT(options.load.works.works,
+                testing::ElementsAre(bench::Work::mixed, bench::Work::create_unlink));
+    EXPECT_EQ(options.load.depth, 3U);
+    EXPECT_EQ(options.load.block_size.bytes, 1U << 20);
+    EXPECT_EQ(options.load.file_size.bytes, 2ULL << 30);
+    EXPECT_EQ(options.driver.wait, bench::WaitMode::interrupt);
+    EXPECT_EQ(options.driver.ring, bench::RingFormat::packed);
+    EXPECT_FALSE(options.driver.indirect);
+    EXPECT_EQ(options.round_time, milliseconds(250));
+    EXPECT_THAT(options.cpus, testing::ElementsAre(0U));
+    EXPECT_TRUE(options.json);
+}
+
+TEST(Help, of_bench_tells_what_the_works_are) {
+    const std::string text = shown("bench --help");
+    for (const std::string_view name : bench::work_names) {
+        EXPECT_THAT(text, HasSubstr("  " + std::string(name) + " ")) << name;
+    }
+    EXPECT_THAT(text, HasSubstr("dpfs bench --compare"));
+}
+
 TEST(CommandLine, shows_the_version) {
     EXPECT_THAT(shown("--version"), testing::MatchesRegex("dpfs [0-9]+\\.[0-9]+\\.[0-9]+\n"));
 }
@@ -175,6 +207,37 @@ const BadUsage catalogue[] = {
      "--uid-map: '0:1' is not an id range; write GUEST:HOST:COUNT, such as 0:100000:65536"},
     {"serve null --socket /a --cpus 3-1",
      "--cpus: '3-1' is not a CPU list; write one such as 0-3,8"},
+    {"bench", "--socket: is missing; write dpfs bench --socket PATH …"},
+    {"bench --compare --socket /a", "--compare: needs two devices; write --socket PATH twice"},
+    {"bench /a", "'/a': is not expected here; see dpfs bench --help"},
+    {"bench --socket /a --deph 4",
+     "--deph: unknown option; did you mean '--depth'?; see dpfs bench --help"},
+    {"bench --socket /a --work", "--work: has no value; write --work WORK,…"},
+    {"bench --socket /a --work randraed",
+     "--work: 'randraed' is not seqread, randread, seqwrite, randwrite, mixed, statfs, "
+     "getattr, "
+     "lookup, create-unlink, open-close, readdir or readdirplus; did you mean 'randread'?"},
+    {"bench --socket /a --work randread,",
+     "--work: '' is not seqread, randread, seqwrite, randwrite, mixed, statfs, getattr, "
+     "lookup, "
+     "create-unlink, open-close, readdir or readdirplus"},
+    {"bench --socket /a --file-size 2g",
+     "--file-size: '2g' is not a size; write one such as 4k, 256M or 1G"},
+    {"bench --socket /a --file-size 99999999G",
+     "--file-size: '99999999G' is not a size; write one such as 4k, 256M or 1G"},
+    {"bench --socket /a --file-size 1k", "--file-size: is less than --block-size; write more"},
+    {"bench --socket /a --block-size 100",
+     "--block-size: must be a multiple of 512, at most 16M"},
+    {"bench --socket /a --block-size 512 --direct",
+     "--direct: needs a --block-size that is a multiple of 4k"},
+    {"bench --socket /a --verify --file-size 4k",
+     "--verify: needs more blocks than --depth; write more --file-size"},
+    {"bench --socket /a --indirect=false --depth 256",
+     "--depth: 256 requests take 1280 descriptors, and the ring has 1024; write less --depth "
+     "or "
+     "more --ring-size"},
+    {"bench --socket /a --cpus 4095",
+     "--cpus: CPU 4095 cannot be used by this process; name others"},
     {"serve null --socket /a --poll sometimes",
      "--poll: 'sometimes' is not busy, adaptive or interrupt"},
 };
