@@ -60,7 +60,7 @@ Task<Result<void>> Connection::serve() {
     }
 }
 
-Task<Result<void>> Connection::handle(const Rule& rule, Message& message) {
+Task<Result<void>> Connection::handle(Rule rule, Message& message) {
     const bool acknowledges =
         message.need_reply && (protocol_features_ & wire::protocol_reply_ack) != 0;
     Result<Reply> reply = co_await dispatch(rule, message);
@@ -84,7 +84,7 @@ Task<Result<void>> Connection::handle(const Rule& rule, Message& message) {
     co_return fail(error);
 }
 
-Task<Result<Reply>> Connection::dispatch(const Rule& rule, Message& message) {
+Task<Result<Reply>> Connection::dispatch(Rule rule, Message& message) {
     if (message.size < rule.size_min || message.size > rule.size_max) {
         co_return refuse("payload of {} bytes", message.size);
     }

@@ -85,8 +85,8 @@ class Connection {
     static const Rule* find_rule(std::uint32_t request) noexcept;
 
     Task<Result<void>> serve();
-    Task<Result<void>> handle(const Rule& rule, Message& message);
-    Task<Result<Reply>> dispatch(const Rule& rule, Message& message);
+    Task<Result<void>> handle(Rule rule, Message& message);
+    Task<Result<Reply>> dispatch(Rule rule, Message& message);
     Task<void> tear_down();
 
     // connection_features.cpp
