@@ -90,7 +90,7 @@ class Remembering(unittest.TestCase):
         return [f"{source}:1: number {self.count}"]
 
     def findings(self, rules="rules", flag="-O0"):
-        checked = tidy.Checked(self.folder / "checked", rules)
+        checked = tidy.Checked(self.folder, rules)
         command = ["clang++-19", flag, "-o", "x.o", "-c", str(self.source)]
         return checked.findings("x.cpp", command, self.check)
 
