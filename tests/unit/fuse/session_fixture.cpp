@@ -11,7 +11,7 @@ Task<bool> deliver(Session& session, TestRequest& request) {
     co_return true;
 }
 
-Task<bool> wait_until_completed(reactor::Reactor& reactor, const TestRequest& request) {
+Task<bool> wait_until_completed(reactor::Reactor& reactor, TestRequest& request) {
     while (request.completions == 0) {
         static_cast<void>(co_await reactor.sleep(milliseconds(1)));
     }
@@ -78,7 +78,7 @@ std::unique_ptr<TestRequest> SessionFixture::ask(const Bytes& request,
     return sent;
 }
 
-void SessionFixture::wait_for(const TestRequest& request) {
+void SessionFixture::wait_for(TestRequest& request) {
     world.run(*reactors[0], wait_until_completed(*reactors[0], request));
 }
 

@@ -49,7 +49,7 @@ class SessionFixture {
                                      Layout layout = Layout::linux_like,
                                      std::size_t reactor = 0);
     /// Lets time pass until `request` is completed.
-    void wait_for(const TestRequest& request);
+    void wait_for(TestRequest& request);
     void sleep(Duration time);
     void run(Task<void> work);
     void mount();

@@ -101,7 +101,7 @@ TEST_P(BlockingCalls, threads_are_started_as_they_are_needed) {
     EXPECT_EQ(large.thread_count(), 3u);
 }
 
-Task<void> make_file_as(Reactor& reactor, const Credentials& who, const char* path) {
+Task<void> make_file_as(Reactor& reactor, Credentials who, const char* path) {
     const auto call = [path]() -> Result<void> {
         const UniqueFd fd(::open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
         if (!fd) return fail_errno();

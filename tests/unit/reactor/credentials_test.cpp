@@ -165,7 +165,7 @@ Task<void> create_as(Reactor& reactor, const Credentials* who, std::string path)
 
 constexpr int caller_count = 600;  // more than a ring keeps registered
 
-Task<void> create_as_many(Reactor& reactor, const ScratchDirectory& scratch) {
+Task<void> create_as_many(Reactor& reactor, ScratchDirectory& scratch) {
     std::vector<Credentials> callers(caller_count);
     for (std::uint32_t i = 0; i < caller_count; ++i) callers[i] = {.uid = 9000 + i, .gid = i};
     Gate gate;
@@ -185,11 +185,11 @@ Task<void> create_as_many(Reactor& reactor, const ScratchDirectory& scratch) {
 
 TEST_P(Impersonation, each_of_many_operations_acts_as_its_own_caller) {
     if (!can_switch_credentials()) GTEST_SKIP() << "needs CAP_SETUID and CAP_SETGID";
-    const ScratchDirectory scratch;
+    ScratchDirectory scratch;
     run(create_as_many(reactor(), scratch));
 }
 
-Task<void> operate_as_nobody(Reactor& reactor, const std::string& path) {
+Task<void> operate_as_nobody(Reactor& reactor, std::string path) {
     const Credentials none = {.uid = ~0u, .gid = 1};
     const auto made = co_await reactor.mkdirat(AT_FDCWD, path.c_str(), 0700).as(&none);
     EXPECT_EQ(made.error(), Errno::not_permitted);
@@ -203,7 +203,7 @@ TEST_P(Impersonation, an_operation_of_nobody_that_exists_is_refused) {
     EXPECT_EQ(::access(path.c_str(), F_OK), -1);
 }
 
-Task<void> write_as(Reactor& reactor, const Credentials& who, int fd) {
+Task<void> write_as(Reactor& reactor, Credentials who, int fd) {
     std::string text = "x";
     const iovec from = buffer_of(text);
     EXPECT_EQ(co_await reactor.writev(fd, std::span(&from, 1), 0).as(&who), 1u);

@@ -148,7 +148,7 @@ TEST_F(Registrations, transfers_that_leave_the_memory_go_the_ordinary_way) {
 
 Task<void> read_at_several(Reactor& reactor,
                            int fd,
-                           const std::vector<std::shared_ptr<std::byte>>& memories) {
+                           std::vector<std::shared_ptr<std::byte>>& memories) {
     for (const auto& memory : memories) {
         const iovec to = page_of(memory, 0);
         EXPECT_EQ(co_await reactor.readv(fd, std::span(&to, 1), 0), page_size);
@@ -160,12 +160,12 @@ TEST_F(Registrations, a_memory_map_that_changes_leaves_the_others_in_place) {
     const auto reactor = make();
     ASSERT_EQ(::ftruncate(file_.get(), page_size), 0);
     ASSERT_EQ(::pwrite(file_.get(), "x", 1, 0), 1);
-    std::vector<std::shared_ptr<std::byte>> memories;
-    std::vector<std::shared_ptr<const PinnedMemory>> pinned;
-    for (int i = 0; i < 3; ++i) {
-        memories.push_back(map_pages(2));
-        pinned.push_back(pin(memories.back(), 2));
-        ASSERT_TRUE(reactor->use_buffers(pinned.back()));
+    std::vector<std::shared_ptr<std::byte>> memories(3);
+    std::vector<std::shared_ptr<const PinnedMemory>> pinned(3);
+    for (std::size_t i = 0; i < 3; ++i) {
+        memories[i] = map_pages(2);
+        pinned[i] = pin(memories[i], 2);
+        ASSERT_TRUE(reactor->use_buffers(pinned[i]));
     }
     reactor->drop_buffers(*pinned[1]);
     run_to_completion(*reactor, read_at_several(*reactor, file_.get(), memories));

@@ -78,7 +78,7 @@ TEST_F(UringReactors, opcodes_that_the_kernel_lacks_run_on_the_pool) {
     run_to_completion(*reactor, make_and_remove(*reactor, dir.get()));
 }
 
-Task<void> create_as(Reactor& reactor, const Credentials& who, std::string path) {
+Task<void> create_as(Reactor& reactor, Credentials who, std::string path) {
     const auto made = co_await reactor.mkdirat(AT_FDCWD, path.c_str(), 0700).as(&who);
     EXPECT_TRUE(made.has_value());
     struct stat found = {};
@@ -86,7 +86,7 @@ Task<void> create_as(Reactor& reactor, const Credentials& who, std::string path)
     EXPECT_EQ(found.st_uid, who.uid);
 }
 
-Task<void> create_as_forty(Reactor& reactor, const ScratchDirectory& scratch) {
+Task<void> create_as_forty(Reactor& reactor, ScratchDirectory& scratch) {
     std::vector<Credentials> callers(40);
     Gate gate;
     for (std::uint32_t i = 0; i < callers.size(); ++i) {
