@@ -72,6 +72,7 @@ std::vector<clockid_t> FloorDevice::clocks() const {
 
 std::vector<pid_t> FloorDevice::thread_ids() const {
     std::vector<pid_t> ids;
+    ids.reserve(thread_ids_.size());
     for (const std::atomic<pid_t>& id : thread_ids_) ids.push_back(id.load());
     return ids;
 }

@@ -81,7 +81,8 @@ struct DriverOptions {
     std::uint32_t ring_size = 1024;  ///< descriptors
     bool indirect = true;
     bool event_idx = true;
-    bool scatter = false;  ///< neighbouring pages of a buffer do not lie side by side
+    bool scatter = false;         ///< neighbouring pages of a buffer do not lie side by side
+    std::uint32_t batch_max = 8;  ///< replies taken before what follows from them is published
     WaitMode wait = WaitMode::busy;
     Duration stall_time_max = seconds(10);  ///< without any reply: the device hangs
 };

@@ -59,6 +59,7 @@ Json configuration(const Options& options) {
             {"indirect", driver.indirect},
             {"event_idx", driver.event_idx},
             {"scatter", driver.scatter},
+            {"batch", driver.batch_max},
             {"rounds", options.round_count},
             {"round_s", options.round_time.seconds()},
             {"warm_up_s", options.warm_up_time.seconds()}};

@@ -180,7 +180,7 @@ Outcome<void> Target::make_queues(const Options& options) {
                                       errno_name(lane.error())));
         }
         if (plan.queue.index == 0) {
-            priority_ = std::move(*lane);
+            priority_ = std::make_unique<Lane>(std::move(*lane));
         } else {
             lanes_.push_back(std::move(*lane));
         }

@@ -59,7 +59,7 @@ class Target {
     std::uint64_t features_ = 0;
     std::optional<hal::vhost_user::FrontEnd> front_end_;
     std::optional<hal::vhost_user::SharedMemory> memory_;
-    std::optional<Lane> priority_;
+    std::unique_ptr<Lane> priority_;
     std::vector<Lane> lanes_;
     // Last: it uses the memory above, and is stopped first.
     std::unique_ptr<FloorDevice> floor_;

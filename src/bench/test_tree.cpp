@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/test_tree.hpp"
 
+#include "base/assert.hpp"
 #include "bench/failure.hpp"
 #include "bench/random.hpp"
 
@@ -58,6 +59,7 @@ Outcome<TestFile*> TestTree::file(std::size_t lane_index) {
     // What has been created is to be removed, even if it could not be filled.
     if (made.file.nodeid != 0) file = std::move(made);
     if (!done) return failed(done.error());
+    DPFS_ASSERT(file.has_value());  // what has been made has a number
     return &*file;
 }
 
@@ -104,6 +106,7 @@ Outcome<TestDirectory*> TestTree::directory() {
     if (!directory_) {
         if (const auto done = make_directory(); !done) return failed(done.error());
     }
+    DPFS_ASSERT(directory_.has_value());
     return &*directory_;
 }
 
@@ -129,6 +132,7 @@ Outcome<void> TestTree::make_directory() {
 /// A kernel looks a name up before it removes it, and QEMU's virtiofsd depends on that: it
 /// answers EIO for an inode that it does not know.
 Result<void> TestTree::remove_entry(const std::string& name) {
+    DPFS_ASSERT(directory_.has_value());  // there is an entry
     const auto nodeid = client_.lookup(directory_->nodeid, name);
     if (!nodeid) return fail(nodeid.error());
     auto done = client_.remove(directory_->nodeid, name, Opcode::unlink);

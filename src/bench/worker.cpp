@@ -25,6 +25,7 @@ Worker::Worker(std::vector<LaneLoad*> loads,
                std::atomic<bool>& stop)
     : loads_(std::move(loads)),
       wait_(options.wait),
+      batch_max_(options.batch_max),
       stall_ns_max_(options.stall_time_max.ns),
       stop_(stop) {
     for (LaneLoad* const load : loads_) {
@@ -87,13 +88,17 @@ void Worker::look() {
     }
 }
 
-/// Takes all replies that are there, and sends what follows from them in one go.
+/// Takes the replies that are there, and sends what follows from them, all or a batch in one
+/// go. The device works on a batch while the next one is taken: a driver that waited for the
+/// last reply would work in turns with a device that answers all at once.
 bool Worker::harvest(LaneLoad& load) {
     auto done = load.lane->poll();
     if (done && done->slot == nullptr) return false;
     now_ns_ = now_ns();
+    std::uint32_t count = 0;
     while (done && done->slot != nullptr) {
         take(load, *done);
+        if (++count % batch_max_ == 0) publish(load);
         done = load.lane->poll();
     }
     if (!done) {
@@ -135,8 +140,9 @@ void Worker::add(LaneLoad& load, Slot& slot) {
 
 void Worker::publish(LaneLoad& load) {
     if (!load.begun.empty()) {
-        const std::int64_t now = now_ns();
-        for (Slot* const slot : load.begun) slot->started_ns = now;
+        // What is seen after this was not there much earlier: the clock goes on.
+        now_ns_ = now_ns();
+        for (Slot* const slot : load.begun) slot->started_ns = now_ns_;
         load.begun.clear();
     }
     load.lane->publish();

@@ -72,6 +72,7 @@ class Worker {
 
     std::vector<LaneLoad*> loads_;
     WaitMode wait_;
+    std::uint32_t batch_max_;
     std::int64_t stall_ns_max_;
     std::atomic<bool>& stop_;
     std::vector<pollfd> calls_;  // by load

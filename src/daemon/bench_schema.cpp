@@ -137,6 +137,11 @@ constexpr std::array rows = {
         {.key = "scatter",
          .help = "Neighbouring pages of a request do not lie side by side in memory, so no "
                  "device can join them."}),
+    option<&Bench::options, &Options::driver, &DriverOptions::batch_max>(
+        {.key = "batch",
+         .placeholder = "N",
+         .help = "After so many replies, the requests that follow from them are published.",
+         .range = {.min = 1, .max = 1024}}),
     option<&Bench::options, &Options::round_count>({.key = "rounds",
                                                     .placeholder = "N",
                                                     .help = "Figures are medians over them.",
