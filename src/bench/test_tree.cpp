@@ -147,8 +147,9 @@ Outcome<void> TestTree::remove() {
         if (first && !done) first = done;
     };
     for (std::size_t i = 0; i < files_.size(); ++i) {
-        if (!files_[i]) continue;
-        const TestFile& file = *files_[i];
+        const std::optional<TestFile>& made = files_[i];
+        if (!made) continue;
+        const TestFile& file = *made;
         Lane& lane = target_.lanes()[i];
         if (file.run_handle != file.file.handle) {
             note(client_.release(lane, {file.file.nodeid, file.run_handle}));

@@ -107,6 +107,7 @@ Parsed<WorkList> TextForm<WorkList>::parse(std::string_view text) {
 
 std::string TextForm<WorkList>::print(const WorkList& list) {
     std::vector<std::string_view> names;
+    names.reserve(list.works.size());
     for (const bench::Work work : list.works) names.push_back(name_of(work));
     return fmt::format("{}", fmt::join(names, ","));
 }
