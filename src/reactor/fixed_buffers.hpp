@@ -16,8 +16,8 @@ namespace dpfs::reactor {
 
 /// The buffers that one ring has registered: which memory, and in which places of its table.
 ///
-/// The table is filled from its start, and begins anew when its end is reached: kernels before
-/// 6.19 lose what lies behind a place that is replaced (IORING_REGISTER_DST_REPLACE).
+/// The table is filled from its start, and begins anew when its end is reached: some kernels
+/// lose what lies behind a place that is replaced (IORING_REGISTER_DST_REPLACE).
 ///
 /// Thread    the reactor's.
 class FixedBuffers {
