@@ -196,8 +196,8 @@ TEST_P(InflightCrash, may_come_again_while_the_last_one_is_being_settled) {
 }
 
 constexpr std::array cases = {
-    Case{"split_out_of_order", split, 5, out_of_order},
     Case{"packed_out_of_order", packed, 5, out_of_order},
+    Case{"split_out_of_order", split, 5, out_of_order},
     Case{"split_whole_ring", split, 3, whole_ring_at_once},
     Case{"split_one_by_one", split, 6, one_by_one},
     Case{"packed_in_the_second_lap", packed, 5 + 8, out_of_order},
@@ -206,7 +206,7 @@ constexpr std::array cases = {
     Case{"packed_one_by_one", packed, 6, one_by_one},
 };
 
-constexpr std::size_t case_count = sanitized ? 2 : cases.size();
+constexpr std::size_t case_count = sanitized ? 1 : cases.size();
 
 INSTANTIATE_TEST_SUITE_P(All,
                          InflightCrash,
