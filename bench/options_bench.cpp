@@ -211,9 +211,11 @@ void getattr_bench(benchmark::State& state, Variant variant) {
     server.run(getattrs(server, state));
 }
 
-/// Of a file that has nothing to be written.
+/// Of a file in which a page was written before.
 Task<void> fsyncs(Server& server, benchmark::State& state) {
     for (auto _ : state) {
+        auto data = server.pages(0, 1);
+        co_await transfer(server, {.writes = true}, 0, std::move(data));
         const auto done =
             co_await server.fs().fsync(server.context(), server.node, server.handle, false);
         benchmark::DoNotOptimize(done);
