@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <csignal>
 #include <pthread.h>
 #include <thread>
 
@@ -45,6 +46,24 @@ TEST_P(ManyThreads, work_runs_on_the_thread_it_was_spawned_on_and_is_finished) {
         }
     }
     EXPECT_EQ(right.load(), 600);
+}
+
+Task<void> note_mask(sigset_t& mask) {
+    pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+    co_return;
+}
+
+// A handler for memory that goes away (SIGBUS) must be able to run there.
+TEST_P(ManyThreads, threads_hear_no_signals_but_their_own_faults) {
+    sigset_t mask;
+    sigfillset(&mask);
+    {
+        const auto threads = make(1);
+        threads->spawn(0, note_mask(mask));
+    }
+    EXPECT_EQ(sigismember(&mask, SIGTERM), 1);
+    EXPECT_EQ(sigismember(&mask, SIGBUS), 0);
+    EXPECT_EQ(sigismember(&mask, SIGSEGV), 0);
 }
 
 Task<void> go_round(ReactorThreads& threads, std::atomic<int>& finished) {
