@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/log.hpp"
+#include "base/log_quota.hpp"
 #include "base/task.hpp"
 #include "fuse/file_system.hpp"
 #include "fuse/negotiation.hpp"
@@ -88,6 +89,8 @@ class Session final : public hal::RequestSink {
     Task<void> drain(reactor::Reactor& home);
     /// Drains, and has the file system forget the mount, if there is one.
     Task<void> end_mount(reactor::Reactor& home);
+    /// Whether a line may be logged about something that the tenant can do at will.
+    [[nodiscard]] bool may_log(const reactor::Reactor& reactor);
 
     FileSystem& file_system_;
     const SessionOptions options_;
@@ -96,6 +99,7 @@ class Session final : public hal::RequestSink {
     /// Whether the file system has a mount to forget. Its users are what changes the state, one
     /// at a time.
     bool mounted_ = false;
+    LogQuota log_quota_;  // the same users'
     Negotiation negotiation_;
     std::vector<std::unique_ptr<Lane>> lanes_;
 };

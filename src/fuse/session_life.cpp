@@ -15,7 +15,9 @@ using reactor::Reactor;
 
 Answer Session::initialise(Call& call, wire::InitIn in) {
     if (mounted_) {
-        logger_.info("the tenant mounts again without having unmounted");
+        if (may_log(call.context.reactor)) {
+            logger_.info("the tenant mounts again without having unmounted");
+        }
         co_await end_mount(call.context.reactor);
         // The end of the old mount's waits was not meant for the request that began the new.
         call.cancel.reset();
@@ -41,21 +43,29 @@ Answer Session::initialise(Call& call, wire::InitIn in) {
         ready = co_await file_system_.init(call.context, chosen);
     }
     if (!ready) {
-        logger_.warning(
-            "INIT of a 7.{} kernel refused: {}", in.minor, errno_name(ready.error()));
+        if (may_log(call.context.reactor)) {
+            logger_.warning(
+                "INIT of a 7.{} kernel refused: {}", in.minor, errno_name(ready.error()));
+        }
         state_.store(State::fresh, std::memory_order_release);
         co_return fail(ready.error());
     }
 
     negotiation_ = agree(in, *offered, chosen);
-    logger_.info("mounted: FUSE 7.{}, requests of {} KiB, flags {:#x}",
-                 negotiation_.minor,
-                 negotiation_.request_size_max / 1024,
-                 negotiation_.flags);
+    if (may_log(call.context.reactor)) {
+        logger_.info("mounted: FUSE 7.{}, requests of {} KiB, flags {:#x}",
+                     negotiation_.minor,
+                     negotiation_.request_size_max / 1024,
+                     negotiation_.flags);
+    }
     const wire::InitOut out = init_reply(in, negotiation_, chosen, options_);
     mounted_ = true;
     state_.store(State::running, std::memory_order_release);
     co_return call.put_bytes(std::as_bytes(std::span(&out, 1)).first(init_out_size(in.minor)));
+}
+
+bool Session::may_log(const Reactor& reactor) {
+    return log_quota_.take(reactor.now());
 }
 
 Task<void> Session::end_mount(Reactor& home) {
@@ -66,7 +76,7 @@ Task<void> Session::end_mount(Reactor& home) {
 
 Task<void> Session::destroy(Reactor& home) {
     co_await end_mount(home);
-    logger_.info("unmounted");
+    if (may_log(home)) logger_.info("unmounted");
     state_.store(State::fresh, std::memory_order_release);
 }
 
