@@ -33,6 +33,9 @@ function(dpfs_precompile name)
         file(WRITE ${CMAKE_BINARY_DIR}/precompiled.cpp "")
         add_library(dpfs_precompiled OBJECT ${CMAKE_BINARY_DIR}/precompiled.cpp)
         target_link_libraries(dpfs_precompiled PRIVATE dpfs_options)
+        # An upgraded package brings headers that are older than what was built with them.
+        target_compile_options(
+            dpfs_precompiled PRIVATE $<$<CXX_COMPILER_ID:Clang>:-Xclang -fno-pch-timestamp>)
         target_precompile_headers(
             dpfs_precompiled PRIVATE <algorithm> <array> <atomic> <coroutine> <expected>
             <memory> <optional> <span> <string> <string_view> <utility> <vector> <fmt/format.h>)
