@@ -99,7 +99,7 @@ Outcome<std::unique_ptr<Target>> Target::connect(const std::string& socket,
                                   socket,
                                   errno_name(front_end.error())));
     }
-    target->front_end_ = std::move(*front_end);
+    target->front_end_ = std::make_unique<FrontEnd>(std::move(*front_end));
     target->limit_waits(options.driver.stall_time_max);
     if (auto done = target->negotiate(options.driver); !done) return failed(done.error());
     if (auto done = target->make_queues(options); !done) return failed(done.error());
@@ -170,7 +170,7 @@ Outcome<void> Target::make_queues(const Options& options) {
                                   (memory.next - memory_begin) >> 20,
                                   errno_name(shared.error())));
     }
-    memory_ = std::move(*shared);
+    memory_ = std::make_unique<SharedMemory>(std::move(*shared));
     for (const LanePlan& plan : plans) {
         auto lane = make_lane(*memory_, features_, plan);
         if (!lane) {

@@ -11,7 +11,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,8 +56,8 @@ class Target {
 
     std::string name_;
     std::uint64_t features_ = 0;
-    std::optional<hal::vhost_user::FrontEnd> front_end_;
-    std::optional<hal::vhost_user::SharedMemory> memory_;
+    std::unique_ptr<hal::vhost_user::FrontEnd> front_end_;  // none: a floor
+    std::unique_ptr<hal::vhost_user::SharedMemory> memory_;
     std::unique_ptr<Lane> priority_;
     std::vector<Lane> lanes_;
     // Last: it uses the memory above, and is stopped first.
