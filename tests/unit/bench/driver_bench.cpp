@@ -50,6 +50,7 @@ class Echo {
                                           .addresses = (*queue)->layout().addresses})
                       .value();
         std::vector<Slot> slots;
+        slots.reserve(depth);
         for (std::uint64_t i = 0; i < depth; ++i) {
             slots.emplace_back(memory_,
                                slots_begin + i * Slot::memory_size(block_size),

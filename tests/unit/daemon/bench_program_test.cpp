@@ -123,15 +123,11 @@ TEST_F(BenchProgram, measures_a_device_and_the_process_behind_it) {
 TEST_F(BenchProgram, does_every_work_on_a_directory_and_leaves_nothing_behind) {
     ChildProcess server(directory_device());
     ASSERT_THAT(server.next_output_line(), StartsWith("ready"));
+    const std::string works =
+        "seqread,randread,seqwrite,randwrite,mixed,statfs,getattr,lookup,create-unlink,"
+        "open-close,readdir,readdirplus";
     const auto report = report_of(
-        bench({"--entries",
-               "300",
-               "--verify",
-               "--list-size",
-               "4k",
-               "--work",
-               "seqread,randread,seqwrite,randwrite,mixed,statfs,getattr,lookup,create-unlink,"
-               "open-close,readdir,readdirplus"}));
+        bench({"--entries", "300", "--verify", "--list-size", "4k", "--work", works}));
     EXPECT_EQ(report["works"].size(), 12U);
     for (const auto& work : report["works"]) {
         EXPECT_GT(work["targets"][0]["operations_per_s"]["median"], 0.0) << work["work"];
