@@ -207,10 +207,16 @@ void UringReactor::submit_queued() noexcept {
 
 void UringReactor::flush_queue() noexcept {
     submit_queued();
-    // A kernel thread that submits takes them in its own time; it does not wait for anything.
-    while (has_submission_thread_ && enabled_ && ::io_uring_sq_ready(&ring_) > 0) {
+    while (enabled_ && ::io_uring_sq_ready(&ring_) > 0) {
+        // A kernel thread that submits takes them in its own time; without one, the kernel has
+        // no memory, or wants completions to be taken. None of it waits for anything of ours.
         ::sched_yield();
-        if (::io_uring_submit(&ring_) == -EOWNERDEAD) return;  // it has ended: so do we
+        if (has_submission_thread_) {
+            if (::io_uring_submit(&ring_) == -EOWNERDEAD) return;  // it has ended: so do we
+        } else {
+            reap();
+            submit_queued();
+        }
     }
 }
 

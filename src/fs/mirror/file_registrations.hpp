@@ -17,8 +17,6 @@ namespace dpfs::mirror {
 /// keeps a file open, with its locks and its space.
 ///
 /// Thread    any: several reactors may use a file at the same time.
-/// Lifetime  end() comes after the last used() that may register anything: what comes later
-///           does nothing.
 class FileRegistrations {
   public:
     /// Where a file is used by more reactors, the others do without.
@@ -29,10 +27,10 @@ class FileRegistrations {
         const std::uint32_t before = use_count_.fetch_add(1, std::memory_order_relaxed);
         if (before % try_interval == try_interval - 1) try_register(reactor, fd);
     }
-    [[nodiscard]] bool any() const noexcept { return any_.load(std::memory_order_acquire); }
+    /// From now on nobody registers it. True: end() must follow, before the file is closed.
+    [[nodiscard]] bool stop() noexcept;
 
-    /// Gives the file back to all reactors; nobody registers it any more. Starts and ends on
-    /// the thread of `here`.
+    /// Gives the file back to all reactors. Starts and ends on the thread of `here`.
     Task<void> end(reactor::Reactor& here);
 
     void recycle() noexcept;
@@ -51,7 +49,6 @@ class FileRegistrations {
     Place* place_for(reactor::Reactor& reactor, int fd) noexcept;
 
     std::atomic<std::uint32_t> use_count_ = 0;
-    std::atomic<bool> any_ = false;
     std::atomic<bool> ended_ = false;
     std::array<Place, reactor_count_max> places_;
 };

@@ -179,7 +179,8 @@ Task<Result<void>> MirrorFs::release(fuse::Context& context,
                                      fuse::ReleaseRequest request) {
     OpenFilePin file = co_await or_return(file_of(node, handle));
     if (!open_files_.retire(file)) co_return fail(Errno::bad_descriptor);
-    if (file->registrations.any()) co_await file->registrations.end(context.reactor);
+    const bool is_registered = file->registrations.stop();
+    if (is_registered) co_await file->registrations.end(context.reactor);
     InodePin inode = file->inode.share();
     if (InodeLocks* const locks = inode->locks_if_any()) {
         auto drop = [&]() -> Result<void> {
@@ -221,7 +222,8 @@ Task<Result<void>> MirrorFs::sync(fuse::Context& context, OpenFilePin file, bool
         if (failed != 0) co_return fail_errno();
         co_return Result<void>();
     }
-    file->registrations.used(context.reactor, fd);
+    // A directory has no other calls that would gain.
+    if (file->directory == nullptr) file->registrations.used(context.reactor, fd);
     co_return co_await context.reactor.fsync(fd, data_only);
 }
 

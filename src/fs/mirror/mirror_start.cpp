@@ -142,7 +142,7 @@ Task<void> MirrorFs::destroy(reactor::Reactor& reactor) {
     std::vector<OpenFilePin> registered;
     auto find_registered = [&]() {
         open_files_.for_each([&](OpenFilePin& file) {
-            if (file->registrations.any()) registered.push_back(file.share());
+            if (file->registrations.stop()) registered.push_back(file.share());
         });
     };
     co_await reactor.blocking(find_registered);

@@ -116,6 +116,21 @@ TEST_F(RegisteredFiles, are_used_and_closed_with_their_handle) {
     EXPECT_TRUE(can_lease("file"));
 }
 
+TEST_F(RegisteredFiles, are_never_directories) {
+    const auto reactor = make_reactor(4);
+    Guest guest(*fs_, *reactor);
+    const NodeId directory = guest.mkdir(root_node, "directory")->node;
+    const FileHandle listed = guest.opendir(directory).value();
+    for (int i = 0; i < 20; ++i) {
+        ASSERT_TRUE(guest.run(fs_->fsyncdir(guest.context, directory, listed, false)));
+    }
+    ASSERT_TRUE(guest.releasedir(directory, listed).has_value());
+    // It gets the directory's descriptor number.
+    const auto made = guest.create(root_node, "file").value();
+    use_often(guest, made.entry.node, made.open.handle);
+    EXPECT_TRUE(guest.release(made.entry.node, made.open.handle).has_value());
+}
+
 TEST_F(RegisteredFiles, are_closed_when_the_mount_ends) {
     const auto reactor = make_reactor(4);
     Guest guest(*fs_, *reactor);
