@@ -46,6 +46,11 @@ LockDescription InodeLocks::add(fuse::LockOwner owner, LockDescription descripti
     return description;
 }
 
+void InodeLocks::use_through(LockDescriptionState& description, fuse::FileHandle handle) {
+    const std::lock_guard lock(mutex_);
+    if (description.made_through != handle) description.made_through.reset();
+}
+
 void InodeLocks::unlock_all(const LockDescriptionState& description) noexcept {
     struct flock all = {};
     all.l_type = F_UNLCK;

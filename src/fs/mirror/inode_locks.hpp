@@ -50,7 +50,9 @@ class LockBudget {
 /// then enforces them against everybody else, in this process and outside (F_OFD_SETLK).
 struct LockDescriptionState {
     UniqueFd fd;
-    fuse::FileHandle made_through;  ///< the tenant's handle that its first lock came with
+    /// The one handle of the tenant that its locks came with; none: there were several, so the
+    /// owner is a process.
+    std::optional<fuse::FileHandle> made_through;
     LockBudget::Share share;
     std::atomic<std::uint32_t> pid = 0;  ///< who locked with it last, in the tenant's terms
 };
@@ -87,9 +89,11 @@ class InodeLocks {
     [[nodiscard]] LockDescription find(fuse::LockOwner owner);
     /// Adds it, unless somebody was quicker; gives the one that counts.
     LockDescription add(fuse::LockOwner owner, LockDescription description);
+    /// Notes that a lock of `description` is set or dropped through `handle`.
+    void use_through(LockDescriptionState& description, fuse::FileHandle handle);
     /// Drops all POSIX locks of `owner`. True if there was an owner.
     bool drop(fuse::LockOwner owner);
-    /// Drops the locks of the owners that came with `handle`, whose last user has closed it.
+    /// Drops the locks of owners that used `handle` alone, whose last user has closed it.
     /// True if there was one. What a process locked, its close(2) has dropped before (FLUSH);
     /// what is left belongs to the tenant's open file description itself (F_OFD_SETLK), of
     /// whose end Linux says nothing but RELEASE.

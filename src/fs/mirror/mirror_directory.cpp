@@ -77,6 +77,13 @@ Task<Result<void>> MirrorFs::readdirplus(fuse::Context& context,
     return list(context, node, handle, offset, out);
 }
 
+/// What has been listed is answered, as the tenant owns references to it; the next call will
+/// meet the error again.
+Result<void> MirrorFs::error_after(const fuse::DirectoryWriter& out, Errno error) {
+    if (out.size() > 0) return {};
+    return fail(error);
+}
+
 Task<Result<void>> MirrorFs::list(fuse::Context& context,
                                   fuse::NodeId node,
                                   fuse::FileHandle handle,
@@ -96,10 +103,13 @@ Task<Result<void>> MirrorFs::list(fuse::Context& context,
     constexpr int count_between_yields = 1024;  // a millisecond or so
     for (int count = 1;; ++count) {
         if (stream.empty()) {
-            co_await or_return(co_await look(context, mount, CallKind::list, fill));
+            const auto filled = co_await look(context, mount, CallKind::list, fill);
+            if (!filled) co_return error_after(out, filled.error());
             if (stream.empty()) break;  // the end of the directory
         }
-        const auto entry = co_await or_return(stream.peek());
+        const auto peeked = stream.peek();
+        if (!peeked) co_return error_after(out, peeked.error());
+        const auto& entry = *peeked;
         if (!out.has_room_for(entry.name.size())) {
             // An empty answer would mean the end.
             if (out.size() == 0) co_return fail(Errno::invalid);

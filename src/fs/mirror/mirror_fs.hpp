@@ -378,6 +378,7 @@ class MirrorFs final : public fuse::FileSystem {
     Task<Result<void>> sync(fuse::Context& context, OpenFilePin file, bool data_only);
 
     // --- directories
+    static Result<void> error_after(const fuse::DirectoryWriter& out, Errno error);
     Task<Result<void>> list(fuse::Context& context,
                             fuse::NodeId node,
                             fuse::FileHandle handle,

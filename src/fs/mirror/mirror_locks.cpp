@@ -96,6 +96,7 @@ Task<Result<void>> MirrorFs::setlk(fuse::Context& context,
         attempt.description = co_await or_return(
             co_await lock_description(context, *file, handle, request.owner));
     }
+    file->inode->locks().use_through(*attempt.description, handle);
     attempt.description->pid.store(request.lock.pid, std::memory_order_relaxed);
     attempt.fd = attempt.description->fd.get();
     co_return co_await set_lock(context, *file, std::move(attempt), request.wait);

@@ -208,6 +208,19 @@ TEST_P(MirrorLocks, of_an_open_file_description_go_with_its_release) {
     EXPECT_TRUE(host_can_lock());
 }
 
+// Linux sends FLUSH and then RELEASE for each close(2); a thread of the same process may have
+// locked, or wait, through another descriptor meanwhile.
+TEST_P(MirrorLocks, of_a_process_outlive_the_release_of_one_of_its_handles) {
+    const FileHandle other = guest_->open(node_, O_RDWR).value();
+    ASSERT_TRUE(lock(posix(1, F_WRLCK, 0, 0)));
+    ASSERT_TRUE(guest_->setlk(node_, other, posix(1, F_WRLCK, 1, 1)));
+
+    ASSERT_TRUE(guest_->release(node_, handle_));
+
+    EXPECT_FALSE(host_can_lock());
+    EXPECT_TRUE(guest_->release(node_, other));
+}
+
 TEST_P(MirrorLocks, go_with_the_tenant) {
     ASSERT_TRUE(lock(posix(1, F_WRLCK)));
 
