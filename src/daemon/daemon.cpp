@@ -97,14 +97,17 @@ void Daemon::serve() {
 }
 
 bool Daemon::drain() {
-    const Instant deadline = monotonic_now() + config_.daemon.drain_time_max;
+    // timeout(1) and some supervisors signal the process and its group: that is one wish.
+    constexpr Duration echo_time = milliseconds(200);
+    const Instant begin = monotonic_now();
+    const Instant deadline = begin + config_.daemon.drain_time_max;
     for (const auto& tenant : tenants_) tenant->begin_stop(signals_);
     while (
         !std::ranges::all_of(tenants_, [](const auto& tenant) { return tenant->stopped(); })) {
         const Duration left = deadline - monotonic_now();
         const Event event = left.ns > 0 ? signals_.wait(left) : Event::timed_out;
         if (event == Event::statistics) log_statistics();
-        if (event == Event::terminate) {
+        if (event == Event::terminate && monotonic_now() > begin + echo_time) {
             print_error("a second signal: ends at once, requests in flight are lost");
             return false;
         }

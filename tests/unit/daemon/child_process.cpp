@@ -125,9 +125,22 @@ bool ChildProcess::hang_thread(const std::string& name) {
     return false;
 }
 
+int ChildProcess::signal_until_it_ends(int number) {
+    const auto until = Clock::now() + limit;
+    const UniqueFd handle(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+    do {
+        signal(number);
+        // A traced thread's end is reported to us first; the process ends after that.
+        if (hung_thread_ >= 0 && ::waitpid(hung_thread_, nullptr, __WALL | WNOHANG) > 0) {
+            hung_thread_ = -1;
+        }
+    } while (!wait_readable(handle.get(), Clock::now() + std::chrono::milliseconds(50)) &&
+             Clock::now() < until);
+    return wait();
+}
+
 int ChildProcess::wait() {
-    // A traced thread's end is reported to us first; the process ends after that.
-    if (hung_thread_ >= 0) ::waitpid(hung_thread_, nullptr, __WALL);
+    if (hung_thread_ >= 0) ::waitpid(hung_thread_, nullptr, __WALL);  // as above
     const UniqueFd handle(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
     if (!wait_readable(handle.get(), Clock::now() + limit)) return -1;
     int status = 0;

@@ -35,6 +35,8 @@ class ChildProcess {
     /// Stops one thread for good, as if it hung in the kernel. False: there is none of this
     /// name.
     bool hang_thread(const std::string& name);
+    /// Signals it every now and then, as somebody impatient does, until it ends; then wait().
+    int signal_until_it_ends(int number);
     /// Waits for its end. The exit code; -1: it did not end, or not by itself.
     int wait();
 

@@ -109,10 +109,19 @@ TEST_F(Program, ends_at_once_on_a_second_signal_when_a_reactor_hangs) {
     ASSERT_TRUE(program.hang_thread("dpfs-r0"));
     program.signal(SIGTERM);
     EXPECT_THAT(program.error_line_with("ending"), HasSubstr("in flight"));
-    program.signal(SIGTERM);
+    EXPECT_EQ(program.signal_until_it_ends(SIGTERM), 1);
     EXPECT_EQ(program.error_line_with("dpfs: "),
               "dpfs: a second signal: ends at once, requests in flight are lost");
-    EXPECT_EQ(program.wait(), 1);
+}
+
+// As timeout(1) does it: to the process, and to its group.
+TEST_F(Program, takes_two_signals_at_once_for_one) {
+    ChildProcess program(null_device());
+    ASSERT_THAT(program.next_output_line(), StartsWith("ready"));
+    program.signal(SIGTERM);
+    EXPECT_THAT(program.error_line_with("ending"), HasSubstr("in flight"));
+    program.signal(SIGTERM);
+    EXPECT_EQ(program.wait(), 0);
 }
 
 TEST_F(Program, ends_when_the_drain_has_taken_too_long) {
