@@ -8,9 +8,16 @@
 #include <fmt/format.h>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 
 namespace dpfs::bench {
+namespace {
+
+constexpr int idle_count_max = 20'000;  // some hundred microseconds
+constexpr int sleep_ms_max = 100;       // and a look whether to end
+
+}  // namespace
 
 FloorDevice::~FloorDevice() {
     stopped_.store(true, std::memory_order_relaxed);
@@ -35,7 +42,11 @@ Outcome<std::unique_ptr<FloorDevice>> FloorDevice::start(const FloorOptions& opt
                                             .addresses = queue->layout().addresses});
         if (!ring) return failed(fmt::format("no ring ({})", errno_name(ring.error())));
         device->queues_.push_back(std::make_unique<FloorQueue>(
-            options.memory, std::move(*ring), queue->call_fd(), device->directory_.get()));
+            options.memory,
+            std::move(*ring),
+            queue->call_fd(),
+            queue->kick_fd(),
+            device->directory_.get()));
     }
     device->thread_ids_ = std::vector<std::atomic<pid_t>>(device->queues_.size() - 1);
     for (std::size_t i = 0; i < device->thread_ids_.size(); ++i) {
@@ -46,17 +57,37 @@ Outcome<std::unique_ptr<FloorDevice>> FloorDevice::start(const FloorOptions& opt
     return device;
 }
 
+void FloorDevice::sleep_until_kicked(const std::vector<FloorQueue*>& queues) {
+    bool may_sleep = true;
+    std::vector<pollfd> kicks;
+    kicks.reserve(queues.size());
+    for (FloorQueue* const queue : queues) {
+        may_sleep = queue->fall_asleep() && may_sleep;
+        kicks.push_back({.fd = queue->kick_fd(), .events = POLLIN, .revents = 0});
+    }
+    if (may_sleep) (void)::poll(kicks.data(), kicks.size(), sleep_ms_max);
+    for (FloorQueue* const queue : queues) queue->wake_up();
+}
+
 /// What thread `index` does.
 void FloorDevice::serve(std::size_t index, const std::vector<unsigned>& cpus) {
     pin_this_thread(cpus, index);
     thread_ids_[index].store(::gettid());
     thread_ids_[index].notify_one();
-    FloorQueue& requests = *queues_[index + 1];
-    FloorQueue& forgets = *queues_[0];
+    std::vector<FloorQueue*> queues = {queues_[index + 1].get()};
+    if (index == 0) queues.push_back(queues_[0].get());
+    int idle_count = 0;
     while (!stopped_.load(std::memory_order_relaxed)) {
-        if (requests.work()) continue;
-        if (index == 0 && forgets.work()) continue;
-        relax();
+        bool worked = false;
+        for (FloorQueue* const queue : queues) worked = queue->work() || worked;
+        idle_count = worked ? 0 : idle_count + 1;
+        if (idle_count < idle_count_max) {
+            if (!worked) relax();
+            continue;
+        }
+        // It may be another target's turn, on the same CPU.
+        sleep_until_kicked(queues);
+        idle_count = 0;
     }
 }
 

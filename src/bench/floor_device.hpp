@@ -27,9 +27,9 @@ struct FloorOptions {
     std::vector<unsigned> cpus;
 };
 
-/// The least that a device can do: a thread for each request queue (FloorQueue), which looks at
-/// its ring for ever; the first one has the queue for FORGETs besides. What a real device is
-/// measured against.
+/// The least that a device can do: a thread for each request queue (FloorQueue), which polls its
+/// ring, and sleeps when nothing has come for a while; the first one has the queue for FORGETs
+/// besides. What a real device is measured against.
 ///
 /// Thread    the front end's.
 class FloorDevice {
@@ -46,6 +46,7 @@ class FloorDevice {
   private:
     FloorDevice() = default;
     void serve(std::size_t index, const std::vector<unsigned>& cpus);
+    static void sleep_until_kicked(const std::vector<FloorQueue*>& queues);
 
     std::atomic<bool> stopped_ = false;
     UniqueFd directory_;  // none: null

@@ -56,10 +56,12 @@ wire::EntryOut entry() {
 FloorQueue::FloorQueue(virtio::GuestMemory memory,
                        std::unique_ptr<virtio::Virtqueue> ring,
                        int call_fd,
+                       int kick_fd,
                        int directory)
     : memory_(std::move(memory)),
       ring_(std::move(ring)),
       call_fd_(call_fd),
+      kick_fd_(kick_fd),
       directory_(directory),
       zeroes_(std::make_unique<std::byte[]>(copied_size_max)) {
     ring_->disable_notifications();
@@ -75,6 +77,12 @@ bool FloorQueue::work() {
     ring_->flush();
     if (ring_->needs_notification()) (void)::eventfd_write(call_fd_, 1);
     return true;
+}
+
+void FloorQueue::wake_up() {
+    eventfd_t count = 0;
+    (void)::eventfd_read(kick_fd_, &count);
+    ring_->disable_notifications();
 }
 
 /// Gives the bytes that were written.

@@ -25,10 +25,17 @@ class FloorQueue {
     FloorQueue(virtio::GuestMemory memory,
                std::unique_ptr<virtio::Virtqueue> ring,
                int call_fd,
+               int kick_fd,
                int directory);
 
     /// Answers all that is in the ring; false: nothing was.
     bool work();
+
+    /// To sleep: asks for kicks, which come on kick_fd(); false: something has come already.
+    /// wake_up() ends it.
+    [[nodiscard]] bool fall_asleep() { return !ring_->enable_notifications(); }
+    void wake_up();
+    [[nodiscard]] int kick_fd() const noexcept { return kick_fd_; }
 
   private:
     std::uint32_t answer();
@@ -41,6 +48,7 @@ class FloorQueue {
     virtio::GuestMemory memory_;
     std::unique_ptr<virtio::Virtqueue> ring_;
     int call_fd_;
+    int kick_fd_;
     int directory_;
     UniqueFd file_;
     UniqueFd direct_;  // the same file with O_DIRECT
