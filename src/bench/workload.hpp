@@ -14,6 +14,8 @@
 
 namespace dpfs::bench {
 
+inline constexpr std::uint64_t root_nodeid = 1;  ///< FUSE_ROOT_ID, include/uapi/linux/fuse.h
+
 /// Where an operation stands after a reply.
 enum class Progress : std::uint8_t {
     more,    ///< its next request is prepared

@@ -17,8 +17,6 @@ using wire::Opcode;
 
 namespace {
 
-constexpr std::uint64_t root = 1;
-
 /// Files that are opened and closed again: the requests that Linux makes for
 /// open() and close(), and for open(O_CREAT), close() and unlink().
 class HandleWorkload final : public Workload {
@@ -41,7 +39,7 @@ class HandleWorkload final : public Workload {
                                        .umask = 0,
                                        .open_flags = 0};
             slot.prepare({.opcode = Opcode::create,
-                          .nodeid = root,
+                          .nodeid = root_nodeid,
                           .arguments_size = put_name(slot, slot.put_arguments(in)),
                           .reply_size = sizeof(CreateOut)});
             return;
@@ -116,8 +114,9 @@ class HandleWorkload final : public Workload {
     }
 
     Progress send_unlink(Slot& slot) const {
-        slot.prepare(
-            {.opcode = Opcode::unlink, .nodeid = root, .arguments_size = put_name(slot, 0)});
+        slot.prepare({.opcode = Opcode::unlink,
+                      .nodeid = root_nodeid,
+                      .arguments_size = put_name(slot, 0)});
         return Progress::more;
     }
 

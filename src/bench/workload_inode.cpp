@@ -9,8 +9,6 @@ using wire::Opcode;
 
 namespace {
 
-constexpr std::uint64_t root = 1;
-
 /// The same request again and again: STATFS, GETATTR, LOOKUP.
 class InodeWorkload final : public Workload {
   public:
@@ -23,7 +21,7 @@ class InodeWorkload final : public Workload {
     void lay_out(Slot& slot) override {
         Workload::lay_out(slot);
         RequestShape shape = {
-            .opcode = Opcode::statfs, .nodeid = root, .reply_size = reply_size_};
+            .opcode = Opcode::statfs, .nodeid = root_nodeid, .reply_size = reply_size_};
         if (work_ == Work::getattr) {
             shape.opcode = Opcode::getattr;
             shape.nodeid = file_.file.nodeid;
