@@ -41,12 +41,11 @@ Outcome<std::unique_ptr<FloorDevice>> FloorDevice::start(const FloorOptions& opt
                                             .features = options.features,
                                             .addresses = queue->layout().addresses});
         if (!ring) return failed(fmt::format("no ring ({})", errno_name(ring.error())));
-        device->queues_.push_back(std::make_unique<FloorQueue>(
-            options.memory,
-            std::move(*ring),
-            queue->call_fd(),
-            queue->kick_fd(),
-            device->directory_.get()));
+        device->queues_.push_back(std::make_unique<FloorQueue>(options.memory,
+                                                               std::move(*ring),
+                                                               queue->call_fd(),
+                                                               queue->kick_fd(),
+                                                               device->directory_.get()));
     }
     device->thread_ids_ = std::vector<std::atomic<pid_t>>(device->queues_.size() - 1);
     for (std::size_t i = 0; i < device->thread_ids_.size(); ++i) {

@@ -27,9 +27,9 @@ struct FloorOptions {
     std::vector<unsigned> cpus;
 };
 
-/// The least that a device can do: a thread for each request queue (FloorQueue), which polls its
-/// ring, and sleeps when nothing has come for a while; the first one has the queue for FORGETs
-/// besides. What a real device is measured against.
+/// The least that a device can do: a thread for each request queue (FloorQueue), which polls
+/// its ring, and sleeps when nothing has come for a while; the first one has the queue for
+/// FORGETs besides. What a real device is measured against.
 ///
 /// Thread    the front end's.
 class FloorDevice {
