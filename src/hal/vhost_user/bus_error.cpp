@@ -31,28 +31,42 @@ std::mutex ranges_mutex;  // who adds or frees
 struct sigaction previous_action;
 std::uintptr_t page_size;
 
+constexpr std::uintptr_t huge_page_size_max = std::uintptr_t{16} << 30;  // ARM's largest
+
 Range* find_range(std::uintptr_t address) noexcept {
     for (Range* range = first_range.load(std::memory_order_acquire); range != nullptr;
          range = range->next) {
         const std::uintptr_t end = range->end.load(std::memory_order_acquire);
-        if (address < end && address >= range->start.load(std::memory_order_relaxed)) {
-            return range;
-        }
+        const std::uintptr_t start = range->start.load(std::memory_order_acquire);
+        // A free range may have become another between the two loads.
+        const bool is_one = range->end.load(std::memory_order_relaxed) == end;
+        if (is_one && address >= start && address < end) return range;
     }
     return nullptr;
 }
 
-bool put_zeros_at(std::uintptr_t address) noexcept {
-    // The plain system call: a sanitizer's own mmap is not for signal handlers. Where the page
-    // is a huge one this fails, as such a mapping cannot be changed in part.
+/// Errors: EINVAL, where the mapping has pages larger than `size` and cannot be changed in
+/// part.
+int put_zeros_at(std::uintptr_t address, std::uintptr_t size) noexcept {
+    // The plain system call: a sanitizer's own mmap is not for signal handlers.
     const long result = ::syscall(SYS_mmap,
-                                  address & ~(page_size - 1),
-                                  page_size,
+                                  address & ~(size - 1),
+                                  size,
                                   PROT_READ | PROT_WRITE,
-                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+                                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
                                   -1,
                                   0);
-    return result != -1;
+    return result == -1 ? errno : 0;
+}
+
+/// In the place of the page that `address` lies in, be it a huge one.
+bool put_zeros_in_page_of(std::uintptr_t address) noexcept {
+    int error = EINVAL;
+    for (std::uintptr_t size = page_size; error == EINVAL && size <= huge_page_size_max;
+         size *= 2) {
+        error = put_zeros_at(address, size);
+    }
+    return error == 0;
 }
 
 void pass_on(int signal, siginfo_t* info, void* context) noexcept {
@@ -70,7 +84,7 @@ void on_bus_error(int signal, siginfo_t* info, void* context) noexcept {
     const int saved_errno = errno;
     const auto address = std::bit_cast<std::uintptr_t>(info->si_addr);
     Range* const range = find_range(address);
-    if (range != nullptr && put_zeros_at(address)) {
+    if (range != nullptr && put_zeros_in_page_of(address)) {
         range->lost.load(std::memory_order_relaxed)->store(true, std::memory_order_release);
         errno = saved_errno;
         return;
@@ -98,7 +112,7 @@ Range& add_range(std::uintptr_t start, std::uintptr_t end, std::atomic<bool>& lo
     }
     const bool is_new = range == nullptr;
     if (is_new) range = new Range;  // for as long as the process lives
-    range->start.store(start, std::memory_order_relaxed);
+    range->start.store(start, std::memory_order_release);
     range->lost.store(&lost, std::memory_order_relaxed);
     range->end.store(end, std::memory_order_release);
     if (is_new) {

@@ -5,6 +5,8 @@
 
 #include "device_fixture.hpp"
 
+#include <fcntl.h>
+#include <linux/memfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -30,6 +32,25 @@ TEST_F(BusError, puts_zeros_where_a_page_went_away) {
     second_page[1] = std::byte{3};
     EXPECT_TRUE(second_page[1] == std::byte{3});
     EXPECT_EQ(memory.get()[0], std::byte{1});
+    EXPECT_TRUE(lost->load());
+}
+
+/// The largest share of guests with much memory; needs one free huge page (vm.nr_hugepages).
+TEST_F(BusError, puts_zeros_where_a_huge_page_went_away) {
+    constexpr std::size_t size = std::size_t{2} << 20;
+    const UniqueFd file(::memfd_create("dpfs-huge", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB));
+    const bool has_pages =
+        file && ::ftruncate(file.get(), size) == 0 && ::fallocate(file.get(), 0, 0, size) == 0;
+    if (!has_pages) GTEST_SKIP() << "this machine has no free huge page";
+    auto mapped = virtio::map_shared(file.get(), size, 0);
+    ASSERT_TRUE(mapped.has_value());
+    const auto lost = std::make_shared<std::atomic<bool>>(false);
+    const virtio::Mapping memory = vhost_user::guard(std::move(*mapped), size, lost);
+    memory.get()[size - 1] = std::byte{1};
+
+    ASSERT_EQ(::ftruncate(file.get(), 0), 0);
+    volatile std::byte* const last = memory.get() + (size - 1);
+    EXPECT_TRUE(*last == std::byte{0});
     EXPECT_TRUE(lost->load());
 }
 
