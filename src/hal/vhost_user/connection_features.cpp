@@ -56,7 +56,12 @@ Task<Result<Reply>> Connection::set_features(Message& message) {
             co_await context_.vrings[i]->set_enabled(true);
         }
     }
-    if ((changed & wire::feature_log_all) != 0) co_await apply_logs();
+    if ((changed & wire::feature_log_all) != 0) {
+        // A migration has ended: its log need not cover the memory that comes now, and the next
+        // one brings a log of its own.
+        if ((wanted & wire::feature_log_all) == 0) log_ = nullptr;
+        co_await apply_logs();
+    }
     co_return Reply::none();
 }
 

@@ -22,6 +22,16 @@ class Lifecycle : public DeviceTest {
             ASSERT_TRUE(queue.wait_for_used(timeout_ms).has_value()) << log().all();
         }
     }
+    /// Has written pages marked in all of `bits`.
+    static void share_log(FrontEnd& front_end, const SharedMemory& bits) {
+        const wire::Log area = {.size = bits.size(), .offset = 0U};
+        const int fd = bits.fd();
+        ASSERT_TRUE(front_end.send(std::to_underlying(MessageId::set_log_base),
+                                   wire::flag_version,
+                                   std::as_bytes(std::span(&area, 1)),
+                                   std::span(&fd, 1)));
+        ASSERT_TRUE(front_end.receive().has_value());
+    }
 };
 
 TEST_F(Lifecycle, get_vring_base_waits_for_requests_in_flight) {
@@ -274,18 +284,35 @@ TEST_F(Lifecycle, marks_pages_that_requests_write_during_migration) {
     start_device();
     FrontEnd front_end = connect_and_share(split_features | wire::feature_log_all);
     auto bits = SharedMemory::make(0, 1 << 12);
-    const wire::Log log_area = {.size = 4096U, .offset = 0U};
-    const int fd = bits->fd();
-    ASSERT_TRUE(front_end.send(std::to_underlying(MessageId::set_log_base),
-                               wire::flag_version,
-                               std::as_bytes(std::span(&log_area, 1)),
-                               std::span(&fd, 1)));
-    ASSERT_TRUE(front_end.receive().has_value());
+    share_log(front_end, *bits);
     const auto queue = start_queue(front_end, 1);
     echo_once(*queue, 1);
     const std::uint64_t page =
         (requests_start + request_slot_size + request_slot_size / 2) / 4096;
     EXPECT_EQ(bits->at(0)[page / 8], std::byte{1} << (page % 8));
+}
+
+/// Cancelled, as a rule: whose log was made for the memory that there was then.
+TEST_F(Lifecycle, memory_may_grow_beyond_the_log_of_a_migration_that_ended) {
+    start_device();
+    FrontEnd front_end = connect_and_share(split_features | wire::feature_log_all);
+    auto bits = SharedMemory::make(0, 1 << 12);
+    share_log(front_end, *bits);
+    const auto queue = start_queue(front_end, 1);
+    ASSERT_TRUE(front_end.tell(MessageId::set_features, wire::Number{.value = split_features}));
+    const auto extra = SharedMemory::make(1ULL << 32, 1 << 20);
+    EXPECT_TRUE(front_end.add_memory_region(extra->region(), extra->fd())) << log().all();
+    echo_once(*queue, 0);
+}
+
+TEST_F(Lifecycle, memory_cannot_grow_beyond_the_log_of_a_migration) {
+    start_device();
+    FrontEnd front_end = connect_and_share(split_features | wire::feature_log_all);
+    auto bits = SharedMemory::make(0, 1 << 12);
+    share_log(front_end, *bits);
+    const auto extra = SharedMemory::make(1ULL << 32, 1 << 20);
+    EXPECT_FALSE(front_end.add_memory_region(extra->region(), extra->fd()));
+    EXPECT_EQ(log().count("does not cover the memory"), 1) << log().all();
 }
 
 }  // namespace
