@@ -51,8 +51,8 @@ Task<Result<void>> Connection::serve() {
         const Rule* const rule = find_rule(message_.request);
         if (rule == nullptr) {
             problem_ = fmt::format("unknown message {}", message_.request);
-            if (!message_.need_reply) co_return fail(Errno::protocol);
-            context_.log.warning("{}: refused", problem_);
+            if (!acknowledges(message_)) co_return fail(Errno::protocol);
+            if (may_log()) context_.log.warning("{}: refused", problem_);
             co_await or_return(co_await channel_.send(message_.request, Reply::number(1)));
             continue;
         }
@@ -60,12 +60,15 @@ Task<Result<void>> Connection::serve() {
     }
 }
 
+bool Connection::acknowledges(const Message& message) const noexcept {
+    return message.need_reply && (protocol_features_ & wire::protocol_reply_ack) != 0;
+}
+
 Task<Result<void>> Connection::handle(Rule rule, Message& message) {
-    const bool acknowledges =
-        message.need_reply && (protocol_features_ & wire::protocol_reply_ack) != 0;
+    const bool acknowledged = acknowledges(message);
     Result<Reply> reply = co_await dispatch(rule, message);
     if (reply) {
-        if (!reply->present && acknowledges) *reply = Reply::number(0);
+        if (!reply->present && acknowledged) *reply = Reply::number(0);
         if (!reply->present) co_return Result<void>();
         const Result<void> sent = co_await channel_.send(message.request, std::move(*reply));
         if (!sent) problem_ = channel_.problem();
@@ -74,14 +77,18 @@ Task<Result<void>> Connection::handle(Rule rule, Message& message) {
 
     problem_ = fmt::format("{}: {}", rule.name, problem_);
     const Errno error = reply.error();
-    if (acknowledges) {
+    if (acknowledged) {
         const Result<void> sent = co_await channel_.send(message.request, Reply::number(1));
         if (sent && error == Errno::not_supported) {
-            context_.log.warning("{}", problem_);
+            if (may_log()) context_.log.warning("{}", problem_);
             co_return Result<void>();
         }
     }
     co_return fail(error);
+}
+
+bool Connection::may_log() noexcept {
+    return log_quota_.take(context_.control.now());
 }
 
 Task<Result<Reply>> Connection::dispatch(Rule rule, Message& message) {
@@ -96,10 +103,12 @@ Task<Result<Reply>> Connection::dispatch(Rule rule, Message& message) {
 
 void Connection::on_ring_broken(std::uint16_t index, virtio::Violation violation) noexcept {
     if (violation != virtio::Violation::none) {
-        context_.log.error("the driver broke queue {}: {}; the device needs a reset",
-                           index,
-                           virtio::describe(violation));
-    } else if (!needs_reset_) {
+        if (may_log()) {
+            context_.log.error("the driver broke queue {}: {}; the device needs a reset",
+                               index,
+                               virtio::describe(violation));
+        }
+    } else if (!needs_reset_ && may_log()) {
         context_.log.error(
             "the front end took away memory that it had shared; the device "
             "needs a reset");

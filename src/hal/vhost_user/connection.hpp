@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/log.hpp"
+#include "base/log_quota.hpp"
 #include "base/result.hpp"
 #include "base/task.hpp"
 #include "hal/device.hpp"
@@ -85,6 +86,10 @@ class Connection {
     static const Rule* find_rule(std::uint32_t request) noexcept;
 
     Task<Result<void>> serve();
+    /// Whether the front end awaits an answer to what has none of its own.
+    [[nodiscard]] bool acknowledges(const Message& message) const noexcept;
+    /// Whether a line may be logged about what driver and front end can do again and again.
+    [[nodiscard]] bool may_log() noexcept;
     Task<Result<void>> handle(Rule rule, Message& message);
     Task<Result<Reply>> dispatch(Rule rule, Message& message);
     Task<void> tear_down();
@@ -134,6 +139,8 @@ class Connection {
     Task<void> stop_ring(std::uint16_t index);
     Task<void> stop_all_rings();
     Task<void> halt_all_rings();
+    /// When no ring runs: the device needs no reset any more.
+    Task<void> forget_broken_rings();
     Task<void> apply_logs();
     [[nodiscard]] RingLogs logs_for(const RingSettings& ring) const;
     [[nodiscard]] bool any_ring_runs() const noexcept;
@@ -158,6 +165,7 @@ class Connection {
     MessageChannel channel_;
     Message message_;
     std::string problem_;
+    LogQuota log_quota_;
     Gate background_;  // what on_ring_broken() started
 
     std::uint64_t features_ = 0;

@@ -140,7 +140,7 @@ Task<Result<Reply>> Connection::reset_device(Message& /*message*/) {
     for (RingSettings& ring : rings_) ring = {};
     for (const auto& vring : context_.vrings) co_await vring->set_enabled(false);
     status_ = 0;
-    needs_reset_ = false;
+    co_await forget_broken_rings();
     inflight_ = {};
     context_.log.debug("the front end has reset the device");
     co_return Reply::none();

@@ -112,6 +112,9 @@ Task<Result<Reply>> Connection::get_vring_base(Message& message) {
     const auto state = message.as<wire::VringState>();
     const std::uint16_t index = co_await or_return(ring_index(state.index));
     co_await stop_ring(index);
+    // A guest that reboots resets its device; of that, most front ends tell us only that they
+    // stop every ring.
+    if (!any_ring_runs()) co_await forget_broken_rings();
     RingSettings& ring = rings_[index];
     ring.kick_set = false;
     ring.kick.reset();
@@ -222,6 +225,13 @@ Task<void> Connection::stop_ring(std::uint16_t index) {
 
 Task<void> Connection::halt_all_rings() {
     for (const auto& vring : context_.vrings) co_await vring->halt();
+}
+
+Task<void> Connection::forget_broken_rings() {
+    // What on_ring_broken() started must not halt rings that are started after this.
+    co_await background_.close();
+    background_.reopen();
+    needs_reset_ = false;
 }
 
 Task<void> Connection::stop_all_rings() {

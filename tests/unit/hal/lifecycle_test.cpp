@@ -262,6 +262,30 @@ TEST_F(Lifecycle, broken_ring_stops_the_device_until_it_is_reset) {
     echo_once(*again, 0);
 }
 
+/// As QEMU does when the guest reboots: it stops the rings one by one, and says no
+/// RESET_DEVICE.
+TEST_F(Lifecycle, guest_that_broke_a_ring_may_start_anew) {
+    start_device({.reactor_count = 2, .request_queue_count = 2});
+    FrontEnd front_end = connect_and_share(split_features);
+    const virtio::Segment nowhere = {.address = 1ULL << 40, .size = 8};
+    for (int round = 1; round <= 3; ++round) {
+        const auto broken = start_queue(front_end, 1);
+        const auto other = start_queue(front_end, 2);
+        echo_once(*broken, 0);
+        echo_once(*other, 1);
+        ASSERT_TRUE(broken->ring().add({.readable = std::span(&nowhere, 1),
+                                        .writable = {},
+                                        .direct_count = 1,
+                                        .indirect = false}));
+        broken->publish();
+        log().wait_for("the driver broke queue 1", round);
+        ASSERT_TRUE(front_end.get_vring_base(1).has_value());
+        EXPECT_EQ(*front_end.ask_number(MessageId::get_status) & 64U, 64U);
+        ASSERT_TRUE(front_end.get_vring_base(2).has_value());
+        EXPECT_EQ(*front_end.ask_number(MessageId::get_status) & 64U, 0U);
+    }
+}
+
 TEST_F(Lifecycle, requests_of_a_broken_ring_are_still_completed) {
     start_device();
     FrontEnd front_end = connect_and_share(split_features);

@@ -56,6 +56,25 @@ TEST_F(Negotiation, denies_an_unknown_message_and_goes_on) {
     EXPECT_TRUE(front_end.queue_count().has_value());
 }
 
+TEST_F(Negotiation, acknowledges_no_unknown_message_where_that_was_not_agreed_to) {
+    start_device();
+    FrontEnd front_end = connect();
+    ASSERT_TRUE(front_end.negotiate(split_features, wire::protocol_mq));
+    ASSERT_TRUE(front_end.send(200, wire::flag_version | wire::flag_need_reply, {}));
+    EXPECT_FALSE(front_end.receive().has_value());
+    log().wait_for("disconnects the front end", 1);
+    EXPECT_EQ(log().problem_count(), 1) << log().all();
+}
+
+TEST_F(Negotiation, unknown_messages_do_not_fill_the_log) {
+    start_device();
+    FrontEnd front_end = connect();
+    ASSERT_TRUE(front_end.negotiate(split_features, wire::protocol_reply_ack));
+    constexpr auto unknown = static_cast<MessageId>(200);
+    for (int i = 0; i < 1000; ++i) ASSERT_FALSE(front_end.tell(unknown, {}).has_value());
+    EXPECT_LT(log().problem_count(), 100);  // 4, and one more for each second it took
+}
+
 TEST_F(Negotiation, has_a_read_only_configuration_space) {
     start_device();
     FrontEnd front_end = connect();
