@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fuse/lane.hpp"
 
+#include "fuse/operations.hpp"
+
 namespace dpfs::fuse {
 
 Call& Lane::take_call() {
@@ -39,11 +41,21 @@ void Lane::remove_pending(Call& call) noexcept {
 }
 
 void Lane::cancel_pending() noexcept {
+    cancel(true);
+}
+
+void Lane::cancel_calls() noexcept {
+    cancel(false);
+}
+
+void Lane::cancel(bool transitions_too) noexcept {
     // What is cancelled may end on the spot and leave the list, alone; so the next one is known
     // before.
     for (Call* call = pending_; call != nullptr;) {
         Call* const next = call->next;
-        call->cancel.cancel();
+        if (transitions_too || call->operation->kind != Operation::Kind::transition) {
+            call->cancel.cancel();
+        }
         call = next;
     }
 }

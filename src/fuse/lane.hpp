@@ -30,16 +30,20 @@ struct Lane {
     void remove_pending(Call& call) noexcept;
     /// Ends the waits of every call under way.
     void cancel_pending() noexcept;
+    /// The same without INIT and DESTROY.
+    void cancel_calls() noexcept;
     /// False if no call under way has this number.
     bool cancel_pending(std::uint64_t unique) noexcept;
 
     reactor::Reactor& reactor;
-    Gate calls;        ///< requests under way, but for INIT and DESTROY
-    Gate transitions;  ///< INIT, DESTROY, and what goes from lane to lane on their behalf
+    Gate calls;               ///< requests under way, but for those of `transitions`
+    Gate transitions;         ///< INIT, DESTROY, INTERRUPT: what goes from lane to lane
     std::vector<Call*> held;  ///< until INIT or DESTROY has ended
     Counters counters;
 
   private:
+    void cancel(bool transitions_too) noexcept;
+
     std::vector<std::unique_ptr<Call>> all_;
     Call* free_ = nullptr;
     Call* pending_ = nullptr;

@@ -48,8 +48,7 @@ Answer op::destroy(Session& session, Call& call) {
 Answer op::interrupt(Session& session, Call& call) {
     const auto in = call.arguments.take<wire::InterruptIn>();
     if (!in) return refuse(in.error());
-    session.interrupt(call.context.reactor, in->unique);
-    return Answer::ready(std::size_t{0});
+    return session.interrupt(call.context.reactor, in->unique);
 }
 
 }  // namespace dpfs::fuse

@@ -134,8 +134,11 @@ void Session::dispatch(Lane& lane, Call& call) noexcept {
         return finish(lane, call, payload);
     }
 
-    lane.add_pending(call);
-    Gate& gate = transition ? lane.transitions : lane.calls;
+    // An INTERRUPT waits for nothing that could be ended early, and is let in while the calls'
+    // gate may be closed.
+    const bool interrupt = call.opcode() == wire::Opcode::interrupt;
+    if (!interrupt) lane.add_pending(call);
+    Gate& gate = transition || interrupt ? lane.transitions : lane.calls;
     // Gates close only when no request can come in: while destroying, and in reset().
     const bool entered = gate.spawn(finish_later(lane, call, std::move(answer)));
     DPFS_ASSERT(entered);

@@ -64,8 +64,10 @@ class Session final : public hal::RequestSink {
     Answer initialise(Call& call, wire::InitIn in);
     /// Ends the mount, in state `destroying`; ends in `fresh`.
     Task<void> destroy(reactor::Reactor& home);
-    /// Ends the waits of the request with this number, wherever it is. Thread: `reactor`'s.
-    void interrupt(reactor::Reactor& reactor, std::uint64_t unique);
+    /// Ends the waits of the request with this number, wherever it is; answered when it has
+    /// looked on every reactor, so that a tenant cannot have many looked for at a time.
+    /// Thread: `reactor`'s.
+    Answer interrupt(reactor::Reactor& reactor, std::uint64_t unique);
 
   private:
     enum class State : std::uint8_t { fresh, initialising, running, destroying };
@@ -83,7 +85,7 @@ class Session final : public hal::RequestSink {
 
     // What visits every lane starts and ends on its home's thread.
     Task<void> release_held(Lane& home);
-    Task<void> interrupt_elsewhere(Lane& home, std::uint64_t unique);
+    Answer interrupt_elsewhere(Lane& home, std::uint64_t unique);
     Task<void> interrupt_all(Lane& home);
     /// Ends all waits, then waits until no request is under way on any reactor.
     Task<void> drain(reactor::Reactor& home);

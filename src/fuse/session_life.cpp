@@ -19,8 +19,6 @@ Answer Session::initialise(Call& call, wire::InitIn in) {
             logger_.info("the tenant mounts again without having unmounted");
         }
         co_await end_mount(call.context.reactor);
-        // The end of the old mount's waits was not meant for the request that began the new.
-        call.cancel.reset();
     }
     if (in.major > wire::kernel_version) {
         // The tenant is to ask again with our version; nothing else in this reply counts.
@@ -83,7 +81,8 @@ Task<void> Session::destroy(Reactor& home) {
 Task<void> Session::drain(Reactor& home) {
     for (const auto& lane : lanes_) {
         co_await Reactor::switch_to(lane->reactor);
-        lane->cancel_pending();
+        // Not those of INIT or DESTROY, on whose behalf this is done.
+        lane->cancel_calls();
         co_await lane->calls.close();
         // Nothing comes in before the state allows it, which is not this function's business.
         lane->calls.reopen();
@@ -118,19 +117,21 @@ Task<void> Session::reset() {
     state_.store(State::fresh, std::memory_order_release);
 }
 
-void Session::interrupt(Reactor& reactor, std::uint64_t unique) {
+Answer Session::interrupt(Reactor& reactor, std::uint64_t unique) {
     Lane& lane = lane_of(reactor);
-    if (lane.cancel_pending(unique) || lanes_.size() == 1) return;
-    // False while reset() waits: nothing is under way then that could be interrupted.
-    static_cast<void>(lane.transitions.spawn(interrupt_elsewhere(lane, unique)));
+    if (lane.cancel_pending(unique) || lanes_.size() == 1) {
+        return Answer::ready(std::size_t{0});
+    }
+    return interrupt_elsewhere(lane, unique);
 }
 
-Task<void> Session::interrupt_elsewhere(Lane& home, std::uint64_t unique) {
+Answer Session::interrupt_elsewhere(Lane& home, std::uint64_t unique) {
     for (const auto& lane : lanes_) {
         co_await Reactor::switch_to(lane->reactor);
         if (lane->cancel_pending(unique)) break;
     }
     co_await Reactor::switch_to(home.reactor);
+    co_return std::size_t{0};
 }
 
 void Session::interrupt_waits() noexcept {

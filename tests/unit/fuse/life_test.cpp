@@ -214,6 +214,21 @@ TEST(Life, interrupt_waits_ends_a_slow_init) {
     EXPECT_EQ(held->out_header().error, -EIO);
 }
 
+TEST(Life, interrupt_waits_ends_an_init_that_first_ends_a_mount) {
+    SessionFixture fixture(2);
+    fixture.mount();
+    fixture.files.delay = seconds(3);
+    const auto forget = fixture.send(forget_request(), 0, Layout::linux_like, 1);
+    fixture.files.delay = {};
+    fixture.files.init_delay = seconds(1000);
+    const auto init = fixture.send(init_request());
+    fixture.run(interrupt_waits(*fixture.session));
+    EXPECT_EQ(forget->completions, 0) << "the old mount has not ended yet";
+    fixture.wait_for(*init);
+    EXPECT_EQ(init->out_header().error, -EINTR);
+    EXPECT_FALSE(fixture.session->running());
+}
+
 TEST(Life, interrupt_finds_its_request_on_another_reactor) {
     SessionFixture fixture(3);
     fixture.mount();
@@ -224,6 +239,20 @@ TEST(Life, interrupt_finds_its_request_on_another_reactor) {
     fixture.wait_for(*waiting);
     EXPECT_EQ(waiting->out_header().error, -EINTR);
     EXPECT_EQ(interrupt->completions, 1);
+}
+
+// Else a tenant could give the other reactors work without end.
+TEST(Life, interrupt_is_under_way_as_long_as_it_looks) {
+    SessionFixture fixture(3);
+    fixture.mount();
+    const auto interrupt = fixture.send(
+        make_request(Opcode::interrupt, Message().add(wire::InterruptIn{.unique = 7})),
+        0,
+        Layout::linux_like,
+        1);
+    EXPECT_EQ(interrupt->completions, 0);
+    fixture.wait_for(*interrupt);
+    EXPECT_EQ(interrupt->size, 0U);
 }
 
 TEST(Life, interrupt_of_an_unknown_number_does_nothing) {
