@@ -27,7 +27,7 @@ Instant monotonic_now() {
 
 void print_error(const std::string& message) {
     std::string line = "dpfs: " + message;
-    std::ranges::replace_if(line, [](char c) { return c >= 0 && c < ' '; }, '?');
+    std::ranges::replace_if(line, [](char c) { return (c >= 0 && c < ' ') || c == 0x7f; }, '?');
     fmt::print(stderr, "{}\n", line);
 }
 
