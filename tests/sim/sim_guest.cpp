@@ -121,8 +121,8 @@ Task<Result<void>> Guest::connect() {
     if (::ftruncate(memory_fd_.get(), static_cast<off_t>(memory_size)) != 0)
         co_return fail_errno();
     auto mapping = co_await or_return(virtio::map_shared(memory_fd_.get(), memory_size, 0));
-    memory_ = co_await or_return(
-        memory_.with({guest_base, guest_base, memory_size, std::move(mapping)}));
+    virtio::MemoryRegion region{guest_base, guest_base, memory_size, std::move(mapping)};
+    memory_ = co_await or_return(memory_.with(std::move(region)));
 
     co_await or_return(co_await open_socket());
     const std::uint64_t offered =
