@@ -74,8 +74,9 @@ struct Holdings {
     std::size_t threads;
     std::size_t mappings;
 
+    static std::size_t descriptor_count() { return entries_of("/proc/self/fd"); }
     static Holdings of_this_process() {
-        return {.descriptors = entries_of("/proc/self/fd"),
+        return {.descriptors = descriptor_count(),
                 .threads = entries_of("/proc/self/task"),
                 .mappings = shared_mappings()};
     }
@@ -176,7 +177,7 @@ class MessageFuzz {
             case 7:
                 return cut();
             case 8:
-                input_.one_in(2) ? sink_.hold() : sink_.stop_holding();
+                input_.one_in(2) ? sink_.hold() : sink_.release();
                 return false;
             case 9:
                 return connect_twice();
@@ -277,10 +278,12 @@ class MessageFuzz {
     /// The last front end has left: soon the device has nothing of any of them.
     Task<bool> be_back_at(Holdings unconnected) {
         memory_.keep_inflight({}, {});
-        for (int i = 0; !(Holdings::of_this_process() == unconnected); ++i) {
+        // Its socket goes last.
+        for (int i = 0; Holdings::descriptor_count() != unconnected.descriptors; ++i) {
             require(i < settle_count_max);
             (void)co_await front_->sleep(settling_time);
         }
+        require(Holdings::of_this_process() == unconnected);
         co_return true;
     }
 

@@ -44,10 +44,8 @@ class ScriptSink final : public hal::RequestSink {
 
     /// From now on requests are kept until release(), or the next interrupt_waits().
     void hold() { holding_ = true; }
-    void stop_holding() {
-        holding_ = false;
-        release();
-    }
+    /// What is held stays so.
+    void stop_holding() { holding_ = false; }
     void release() noexcept {
         for (hal::RequestHandle& request : std::exchange(held_, {})) {
             answer_on_its_thread(std::move(request));
