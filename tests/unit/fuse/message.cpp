@@ -8,9 +8,6 @@
 namespace dpfs::fuse::test {
 namespace {
 
-/// Writable memory starts as this, so that what was not written is seen.
-constexpr std::byte untouched{0xee};
-
 std::vector<std::size_t> cut(std::size_t size, std::size_t header_size, Layout layout) {
     const std::size_t header = std::min(size, header_size);
     std::vector<std::size_t> parts;
@@ -43,7 +40,7 @@ std::vector<std::size_t> cut(std::size_t size, std::size_t header_size, Layout l
     return parts;
 }
 
-std::vector<iovec> allocate(const std::vector<std::size_t>& parts,
+std::vector<iovec> allocate(std::span<const std::size_t> parts,
                             std::vector<std::unique_ptr<std::byte[]>>& memory) {
     std::vector<iovec> iovecs;
     for (const std::size_t part : parts) {
@@ -76,8 +73,17 @@ TestRequest::TestRequest(hal::Queue& on,
                          std::span<const std::byte> request,
                          std::size_t reply_room,
                          Layout layout)
-    : readable_iovecs_(allocate(cut(request.size(), sizeof(wire::InHeader), layout), memory_)),
-      writable_iovecs_(allocate(cut(reply_room, sizeof(wire::OutHeader), layout), memory_)) {
+    : TestRequest(on,
+                  request,
+                  cut(request.size(), sizeof(wire::InHeader), layout),
+                  cut(reply_room, sizeof(wire::OutHeader), layout)) {}
+
+TestRequest::TestRequest(hal::Queue& on,
+                         std::span<const std::byte> request,
+                         std::span<const std::size_t> readable_parts,
+                         std::span<const std::size_t> writable_parts)
+    : readable_iovecs_(allocate(readable_parts, memory_)),
+      writable_iovecs_(allocate(writable_parts, memory_)) {
     for (const iovec& part : readable_iovecs_) {
         std::memcpy(part.iov_base, request.data(), part.iov_len);
         request = request.subspan(part.iov_len);

@@ -76,6 +76,11 @@ class TestRequest : public hal::Request {
                 std::span<const std::byte> request,
                 std::size_t reply_room,
                 Layout layout);
+    /// Cut at will: sizes of the parts, which together are the request's and the reply's room.
+    TestRequest(hal::Queue& on,
+                std::span<const std::byte> request,
+                std::span<const std::size_t> readable_parts,
+                std::span<const std::size_t> writable_parts);
 
     void completed(std::uint32_t written) {
         ++completions;
@@ -89,6 +94,9 @@ class TestRequest : public hal::Request {
 
     int completions = 0;
     std::uint32_t size = 0;  ///< as the completion said
+
+    /// Writable memory starts as this, so that what was not written is seen.
+    static constexpr std::byte untouched{0xee};
 
   private:
     std::vector<std::unique_ptr<std::byte[]>> memory_;
