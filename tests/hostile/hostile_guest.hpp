@@ -94,7 +94,8 @@ class HostileGuest {
   private:
     static constexpr std::uint64_t queue_area_size = 1 << 20;
     static constexpr std::uint64_t slots_start = memory_start + 4 * queue_area_size;
-    static_assert(slots_start + slot_count * slot_size <= memory_start + memory_size);
+    static_assert(slots_start + std::uint64_t{slot_count} * slot_size <=
+                  memory_start + memory_size);
 
     explicit HostileGuest(FrontEnd front_end) noexcept : front_end_(std::move(front_end)) {}
     Result<void> start(std::uint64_t features);
