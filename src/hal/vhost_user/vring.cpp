@@ -11,9 +11,10 @@
 namespace dpfs::hal::vhost_user {
 namespace {
 
-/// Requests that one look at the ring takes at most: other queues of the thread want a turn, and
-/// the driver goes on with what is done while the rest is served. Less would notify a driver that
-/// sleeps more often than for every 20th request; 64 kept it waiting (docs/performance.md).
+/// Requests that one look at the ring takes at most: other queues of the thread want a turn,
+/// and the driver goes on with what is done while the rest is served. Less would notify a
+/// driver that sleeps more often than for every 20th request; 64 kept it waiting
+/// (docs/performance.md).
 constexpr int batch_max = 20;
 
 }  // namespace
