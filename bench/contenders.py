@@ -1,4 +1,4 @@
-"""Starts what is measured: DPFS and its peers, each on a directory of its own."""
+"""Starts what is measured: DPFS and its peers, all on one directory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import peers
@@ -62,11 +61,11 @@ def start(
     names: tuple[str, ...],
     dpfs: Path,
     known_peers: dict[str, peers.Peer],
-    directory_of: Callable[[str], Path],
+    folder: Path,
     sockets: Path,
     cpus: set[int],
 ) -> list[Contender]:
-    """Those of `names` that are daemons, in this order."""
+    """Those of `names` that are daemons, in this order; they share `folder`."""
     running = []
     for name in names:
         if name in (rows.FLOOR, rows.NULL_FLOOR):
@@ -76,9 +75,8 @@ def start(
         if name == rows.NULL:
             command = [str(dpfs), "serve", "null", "--socket", str(socket)]
         elif name in rows.OURS:
-            folder = str(directory_of(name))
-            command = [str(dpfs), "serve", name, "--dir", folder, "--socket", str(socket)]
+            command = [str(dpfs), "serve", name, "--dir", str(folder), "--socket", str(socket)]
         else:
-            command = known_peers[name].command(directory_of(name), socket)
+            command = known_peers[name].command(folder, socket)
         running.append(Contender(name, command, socket, cpus))
     return running

@@ -26,13 +26,11 @@ FloorDevice::~FloorDevice() {
 
 Outcome<std::unique_ptr<FloorDevice>> FloorDevice::start(const FloorOptions& options) {
     std::unique_ptr<FloorDevice> device(new FloorDevice);
-    if (options.directory != "null") {
-        device->directory_ =
-            UniqueFd(::open(options.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-        if (!device->directory_) {
-            const Errno error = fail_errno().error();
+    if (options.place != "null") {
+        device->place_ = UniqueFd(::open(options.place.c_str(), O_PATH | O_CLOEXEC));
+        if (!device->place_) {
             return failed(
-                fmt::format("the directory cannot be opened ({})", errno_name(error)));
+                fmt::format("cannot be opened ({})", errno_name(fail_errno().error())));
         }
     }
     for (hal::vhost_user::DriverQueue* const queue : options.queues) {
@@ -45,7 +43,7 @@ Outcome<std::unique_ptr<FloorDevice>> FloorDevice::start(const FloorOptions& opt
                                                                std::move(*ring),
                                                                queue->call_fd(),
                                                                queue->kick_fd(),
-                                                               device->directory_.get()));
+                                                               device->place_.get()));
     }
     device->thread_ids_ = std::vector<std::atomic<pid_t>>(device->queues_.size() - 1);
     for (std::size_t i = 0; i < device->thread_ids_.size(); ++i) {

@@ -18,7 +18,9 @@
 namespace dpfs::bench {
 
 struct FloorOptions {
-    std::string directory;  ///< or "null": a READ is a copy of zeroes, a WRITE of what comes
+    /// A file; or a directory, for a file without a name in it; or "null": a READ is a copy of
+    /// zeroes, a WRITE of what comes.
+    std::string place;
     virtio::GuestMemory memory;
     std::uint64_t features = 0;
     std::uint32_t ring_size = 0;
@@ -49,7 +51,7 @@ class FloorDevice {
     static void sleep_until_kicked(const std::vector<FloorQueue*>& queues);
 
     std::atomic<bool> stopped_ = false;
-    UniqueFd directory_;  // none: null
+    UniqueFd place_;  // none: null
     std::vector<std::unique_ptr<FloorQueue>> queues_;
     std::vector<std::atomic<pid_t>> thread_ids_;  // 0: not started yet
     std::vector<std::thread> threads_;

@@ -51,18 +51,22 @@ wire::EntryOut entry() {
     return entry;
 }
 
+UniqueFd reopen(int fd, int flags) {
+    return UniqueFd(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), flags | O_CLOEXEC));
+}
+
 }  // namespace
 
 FloorQueue::FloorQueue(virtio::GuestMemory memory,
                        std::unique_ptr<virtio::Virtqueue> ring,
                        int call_fd,
                        int kick_fd,
-                       int directory)
+                       int place)
     : memory_(std::move(memory)),
       ring_(std::move(ring)),
       call_fd_(call_fd),
       kick_fd_(kick_fd),
-      directory_(directory),
+      place_(place),
       zeroes_(std::make_unique<std::byte[]>(copied_size_max)) {
     ring_->disable_notifications();
 }
@@ -143,7 +147,7 @@ std::uint32_t FloorQueue::reply(std::uint64_t unique, std::int32_t error, std::u
 std::int64_t FloorQueue::read_file() {
     const auto in = read_struct<wire::ReadIn>(chain_.readable(), 1);
     const auto data = chain_.writable().subspan(1);
-    if (directory_ >= 0) {
+    if (place_ >= 0) {
         const ssize_t size = ::preadv(static_cast<int>(in.fh),
                                       data.data(),
                                       static_cast<int>(data.size()),
@@ -160,7 +164,7 @@ std::int64_t FloorQueue::write_file() {
     const auto in = read_struct<wire::WriteIn>(chain_.readable(), 1);
     const auto data =
         chain_.readable().subspan(std::min<std::size_t>(2, chain_.readable().size()));
-    if (directory_ >= 0) {
+    if (place_ >= 0) {
         const ssize_t size = ::pwritev(static_cast<int>(in.fh),
                                        data.data(),
                                        static_cast<int>(data.size()),
@@ -175,15 +179,15 @@ std::int64_t FloorQueue::write_file() {
 
 /// The one file; minus errno where it cannot be had.
 int FloorQueue::open_file(std::uint32_t flags) {
-    if (directory_ < 0) return 0;
+    if (place_ < 0) return 0;
     if (!file_) {
-        file_ = UniqueFd(::openat(directory_, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+        file_ = UniqueFd(::openat(place_, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+        if (!file_ && errno == ENOTDIR) file_ = reopen(place_, O_RDWR);
         if (!file_) return -errno;
     }
     if ((flags & O_DIRECT) == 0) return file_.get();
     if (!direct_) {
-        const std::string path = fmt::format("/proc/self/fd/{}", file_.get());
-        direct_ = UniqueFd(::open(path.c_str(), O_RDWR | O_DIRECT | O_CLOEXEC));
+        direct_ = reopen(file_.get(), O_RDWR | O_DIRECT);
         if (!direct_) return -errno;
     }
     return direct_.get();

@@ -14,19 +14,19 @@
 namespace dpfs::bench {
 
 /// One queue of a bare device: takes a chain from the ring, makes one preadv or pwritev, gives
-/// it back. There is no FUSE session and no check, and one file without a name, whatever is
-/// opened or created; what is neither READ nor WRITE is answered with constants. Without a
-/// directory a READ is a copy of zeroes, and a WRITE a copy of what comes.
+/// it back. There is no FUSE session and no check, and one file, whatever is opened or created;
+/// what is neither READ nor WRITE is answered with constants. Without a place a READ is a copy
+/// of zeroes, and a WRITE a copy of what comes.
 ///
 /// Thread    one at a time.
 class FloorQueue {
   public:
-    /// `directory` -1: none.
+    /// `place`: of FloorOptions, open as O_PATH; -1: null.
     FloorQueue(virtio::GuestMemory memory,
                std::unique_ptr<virtio::Virtqueue> ring,
                int call_fd,
                int kick_fd,
-               int directory);
+               int place);
 
     /// Answers all that is in the ring; false: nothing was.
     bool work();
@@ -49,7 +49,7 @@ class FloorQueue {
     std::unique_ptr<virtio::Virtqueue> ring_;
     int call_fd_;
     int kick_fd_;
-    int directory_;
+    int place_;
     UniqueFd file_;
     UniqueFd direct_;  // the same file with O_DIRECT
     virtio::DescriptorChain chain_;

@@ -93,19 +93,20 @@ struct LoadOptions {
     std::uint32_t depth = 32;  ///< operations in flight, in each queue
     ByteSize block_size = {4096};
     ByteSize file_size = {std::uint64_t{256} << 20};  ///< of each queue's file
-    std::uint32_t read_percent = 70;                  ///< of Work::mixed
-    bool direct = false;                              ///< files are opened with O_DIRECT
-    bool verify = false;                              ///< what is read is what was written
-    std::uint32_t entry_count = 10'000;               ///< in the directory that is listed
-    ByteSize list_size = {32768};                     ///< of the buffer of a READDIR
-    bool batch_forget = false;                        ///< BATCH_FORGET; Linux sends FORGETs
+    std::string file;  ///< of the device's root, for all queues; empty: each makes one
+    std::uint32_t read_percent = 70;     ///< of Work::mixed
+    bool direct = false;                 ///< files are opened with O_DIRECT
+    bool verify = false;                 ///< what is read is what was written
+    std::uint32_t entry_count = 10'000;  ///< in the directory that is listed
+    ByteSize list_size = {32768};        ///< of the buffer of a READDIR
+    bool batch_forget = false;           ///< BATCH_FORGET; Linux sends FORGETs
     std::uint64_t seed = 1;
 };
 
 /// What `dpfs bench` does.
 struct Options {
     std::vector<std::string> sockets;
-    std::vector<std::string> floors;  ///< directories, or "null": served in this process
+    std::vector<std::string> floors;  ///< FloorOptions::place: served in this process
     bool compare = false;             ///< targets take turns instead of working at once
     std::uint32_t queue_count = 1;    ///< request queues of each target
     std::uint32_t thread_count = 0;   ///< 0: one for each queue

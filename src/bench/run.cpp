@@ -26,8 +26,8 @@ Outcome<Devices> open_devices(const Options& options) {
         return {};
     };
     Outcome<void> done;
-    for (const std::string& directory : options.floors) {
-        if (done) done = mount(Target::make_floor(directory, options));
+    for (const std::string& place : options.floors) {
+        if (done) done = mount(Target::make_floor(place, options));
     }
     for (const std::string& socket : options.sockets) {
         if (done) done = mount(Target::connect(socket, options));

@@ -109,15 +109,15 @@ Outcome<std::unique_ptr<Target>> Target::connect(const std::string& socket,
     return target;
 }
 
-Outcome<std::unique_ptr<Target>> Target::make_floor(const std::string& directory,
+Outcome<std::unique_ptr<Target>> Target::make_floor(const std::string& place,
                                                     const Options& options) {
     std::unique_ptr<Target> target(new Target);
-    target->name_ = fmt::format("floor {}", directory);
+    target->name_ = fmt::format("floor {}", place);
     target->features_ = wanted_features(options.driver);
     if (auto done = target->make_queues(options); !done) return failed(done.error());
     std::vector<DriverQueue*> queues = {&target->priority_->queue()};
     for (Lane& lane : target->lanes_) queues.push_back(&lane.queue());
-    auto floor = FloorDevice::start({.directory = directory,
+    auto floor = FloorDevice::start({.place = place,
                                      .memory = target->memory_->map(),
                                      .features = target->features_,
                                      .ring_size = options.driver.ring_size,

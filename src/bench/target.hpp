@@ -27,7 +27,7 @@ class Target {
     static Outcome<std::unique_ptr<Target>> connect(const std::string& socket,
                                                     const Options& options);
     /// Starts a bare device in this process: on files in `directory`, or on none ("null").
-    static Outcome<std::unique_ptr<Target>> make_floor(const std::string& directory,
+    static Outcome<std::unique_ptr<Target>> make_floor(const std::string& place,
                                                        const Options& options);
 
     [[nodiscard]] const std::string& name() const noexcept { return name_; }

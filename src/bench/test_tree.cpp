@@ -52,6 +52,7 @@ std::unexpected<std::string> TestTree::refused(const std::string& what, Errno er
 Outcome<TestFile*> TestTree::file(std::size_t lane_index) {
     auto& file = files_[lane_index];
     if (file) return &*file;
+    if (!load_.file.empty()) return shared_file(lane_index);
     TestFile made;
     made.name = fmt::format("{}-file-{}", prefix_, lane_index);
     made.pattern = {.file = mixed_bits(load_.seed) + lane_index};
@@ -61,6 +62,21 @@ Outcome<TestFile*> TestTree::file(std::size_t lane_index) {
     if (!done) return failed(done.error());
     DPFS_ASSERT(file.has_value());  // what has been made has a number
     return &*file;
+}
+
+Outcome<TestFile*> TestTree::shared_file(std::size_t lane_index) {
+    Lane& lane = target_.lanes()[lane_index];
+    TestFile found;
+    found.name = load_.file;
+    found.block_count = load_.file_size.bytes / load_.block_size.bytes;
+    const auto nodeid = client_.lookup(root, found.name);
+    if (!nodeid) return refused(fmt::format("finding '{}'", found.name), nodeid.error());
+    const std::uint32_t flags = O_RDWR | (load_.direct ? O_DIRECT : 0);
+    const auto opened = client_.open(lane, *nodeid, flags);
+    if (!opened) return refused(fmt::format("opening '{}'", found.name), opened.error());
+    found.file = {.nodeid = *nodeid, .handle = *opened};
+    found.run_handle = *opened;
+    return &files_[lane_index].emplace(std::move(found));
 }
 
 Outcome<void> TestTree::make_file(Lane& lane, TestFile& file) {
@@ -155,7 +171,7 @@ Outcome<void> TestTree::remove() {
             note(client_.release(lane, {file.file.nodeid, file.run_handle}));
         }
         note(client_.release(lane, file.file));
-        note(client_.remove(root, file.name, Opcode::unlink));
+        if (load_.file.empty()) note(client_.remove(root, file.name, Opcode::unlink));
         note(forgets_.add(file.file.nodeid, file.lookup_count));
     }
     files_.clear();

@@ -14,7 +14,7 @@
 
 namespace dpfs::bench {
 
-/// A file that has been written whole, block by block.
+/// A file that has been written whole, block by block, or was there.
 struct TestFile {
     std::string name;
     OpenedFile file;               ///< as it was made; open for reading and writing
@@ -57,6 +57,8 @@ class TestTree {
     Outcome<void> remove();
 
   private:
+    /// The one that LoadOptions names.
+    Outcome<TestFile*> shared_file(std::size_t lane_index);
     Outcome<void> make_file(Lane& lane, TestFile& file);
     Result<void> fill_file(Lane& lane, TestFile& file);
     Outcome<void> make_directory();

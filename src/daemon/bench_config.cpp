@@ -34,6 +34,9 @@ Parsed<void> check_sizes(const bench::Options& options) {
     if (load.verify && load.file_size.bytes / block_size <= load.depth) {
         return wrong("--verify: needs more blocks than --depth; write more --file-size");
     }
+    if (load.verify && !load.file.empty()) {
+        return wrong("--verify: needs files of its own; write it without --file");
+    }
     if (load.list_size.bytes < 1024 || load.list_size.bytes > transfer_size_max) {
         return wrong("--list-size: must be from 1k to 16M");
     }

@@ -30,9 +30,10 @@ constexpr std::array rows = {
          .range = a_path}),
     option<&Bench::options, &Options::floors>(
         {.key = "floor",
-         .placeholder = "DIR|null",
+         .placeholder = "PATH|null",
          .help = "A device in this process that does nothing but one preadv or pwritev for "
-                 "each request, on a file in DIR, or one copy (null): what a device is "
+                 "each request, on this file or one in this directory, or one copy (null): "
+                 "what a device is "
                  "measured against.",
          .range = {.min = 1, .max = 4095}}),
     option<&Bench::options, &Options::compare>(
@@ -60,6 +61,13 @@ constexpr std::array rows = {
          .placeholder = "SIZE",
          .help = "Of the file that each queue has.",
          .range = a_word}),
+    option<&Bench::options, &Options::load, &LoadOptions::file>(
+        {.key = "file",
+         .placeholder = "NAME",
+         .help = "A file of --file-size in the device's root, which all queues use, and which "
+                 "works overwrite. Empty: each queue makes one of its own. Devices that share "
+                 "a directory are then compared on the same pages.",
+         .range = {.min = 0, .max = 255}}),
     option<&Bench::options, &Options::load, &LoadOptions::read_percent>(
         {.key = "read_percent",
          .placeholder = "N",

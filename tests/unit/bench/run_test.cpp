@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <string>
 
 namespace dpfs::bench {
@@ -177,7 +179,20 @@ TEST_F(Run, says_which_directory_cannot_be_a_floor) {
     options.floors = {"/nonexistent"};
     const auto results = run(options, observer, stop);
     ASSERT_FALSE(results);
-    EXPECT_EQ(results.error(), "floor /nonexistent: the directory cannot be opened (ENOENT)");
+    EXPECT_EQ(results.error(), "floor /nonexistent: cannot be opened (ENOENT)");
+}
+
+TEST_F(Run, uses_the_file_that_is_there) {
+    options.load.file = "data";
+    const std::string path = testing::TempDir() + "dpfs-bench-test-data";
+    std::ofstream(path) << std::string(options.load.file_size.bytes, 'x');
+    options.floors = {path};
+    options.load.works.works = {Work::randread, Work::seqwrite};
+    work();
+    std::ifstream file(path);
+    EXPECT_NE(file.get(), 'x') << "the floor wrote to another file";
+    EXPECT_EQ(std::filesystem::file_size(path), options.load.file_size.bytes);
+    std::filesystem::remove(path);
 }
 
 TEST_F(Run, says_that_blocks_are_too_large) {
