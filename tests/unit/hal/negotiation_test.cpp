@@ -99,7 +99,7 @@ TEST_F(Negotiation, refuses_a_second_front_end_while_one_is_there) {
     ASSERT_TRUE(first.queue_count().has_value());
     FrontEnd second = connect();
     EXPECT_FALSE(second.queue_count().has_value());
-    EXPECT_EQ(log().count("second front end"), 1);
+    log().wait_for("second front end", 1);
     EXPECT_TRUE(first.queue_count().has_value());
 }
 
