@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/slot_table.hpp"
 #include "fs/mirror/mount.hpp"
-#include "fs/mirror/slot_table.hpp"
 
 #include <atomic>
 #include <cstdint>

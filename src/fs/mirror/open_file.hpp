@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/slot_table.hpp"
 #include "base/unique_fd.hpp"
 #include "fs/mirror/directory_stream.hpp"
 #include "fs/mirror/file_registrations.hpp"
 #include "fs/mirror/inode.hpp"
-#include "fs/mirror/slot_table.hpp"
 
 #include <atomic>
 #include <cstdint>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Goal: the parts of the mirror that need no file system.
 // Method: each alone, through its own interface.
+#include "base/slot_table.hpp"
 #include "fs/mirror/id_map.hpp"
 #include "fs/mirror/pace.hpp"
-#include "fs/mirror/slot_table.hpp"
 #include "fs/mirror/xattr_names.hpp"
 
 #include <gtest/gtest.h>

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-namespace dpfs::mirror {
+namespace dpfs {
 
 /// Objects that a tenant names by numbers of ours. The tenant may send any number at any time,
 /// on several queues at once, also one that it has just given back: a number is an index and a
@@ -275,4 +275,4 @@ class SlotTable {
     std::array<Shard, shard_count> shards_;
 };
 
-}  // namespace dpfs::mirror
+}  // namespace dpfs
