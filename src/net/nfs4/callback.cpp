@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/nfs4/client.hpp"
+
+#include <algorithm>
+
+namespace dpfs::nfs4 {
+namespace {
+
+constexpr std::uint32_t procedure_null = 0;
+constexpr std::uint32_t callback_version = 1;
+constexpr std::size_t callback_tag_size_max = 1024;
+constexpr std::uint32_t callback_count_max = 8;
+
+}  // namespace
+
+/// CB_COMPOUND (RFC 8881, 20): CB_SEQUENCE first, then what the server wants of us. All is
+/// answered at once; what takes time is done afterwards.
+Result<void> Client::answer_callback(Lane& lane,
+                                     std::span<const std::byte> call,
+                                     std::vector<std::byte>& reply) {
+    rpc::XdrReader in(call);
+    const auto header = rpc::take_call_header(in);
+    if (!header) return fail(header.error());
+    const auto refuse = [&](rpc::ReplyStatus status) {
+        rpc::begin_reply(reply, header->xid, status);
+        if (status == rpc::ReplyStatus::program_mismatch) {
+            rpc::XdrWriter out(reply);
+            out.u32(callback_version);
+            out.u32(callback_version);
+        }
+        rpc::finish_record(reply, 0);
+        return Result<void>();
+    };
+    if (header->procedure.program != callback_program) {
+        return refuse(rpc::ReplyStatus::program_unavailable);
+    }
+    if (header->procedure.version != callback_version) {
+        return refuse(rpc::ReplyStatus::program_mismatch);
+    }
+    if (header->procedure.number == procedure_null) return refuse(rpc::ReplyStatus::success);
+    if (header->procedure.number != procedure_compound) {
+        return refuse(rpc::ReplyStatus::procedure_unavailable);
+    }
+
+    const std::string_view tag = in.string(callback_tag_size_max);
+    in.u32();  // minor version
+    in.u32();  // callback_ident: of 4.0
+    const std::uint32_t count = in.u32();
+    if (!in.ok() || count > callback_count_max) {
+        return refuse(rpc::ReplyStatus::garbage_arguments);
+    }
+    rpc::begin_reply(reply, header->xid, rpc::ReplyStatus::success);
+    rpc::XdrWriter out(reply);
+    const std::size_t status_at = out.position();
+    out.u32(0);
+    out.string(tag);
+    const std::size_t count_at = out.position();
+    out.u32(0);
+
+    Status status = Status::ok;
+    std::uint32_t done = 0;
+    for (; done < count && status == Status::ok; ++done) {
+        const CallbackOp op{in.u32()};
+        out.u32(static_cast<std::uint32_t>(op));
+        if (done == 0 && op != CallbackOp::sequence) {
+            status = Status::op_not_in_session;
+            out.u32(static_cast<std::uint32_t>(status));
+            continue;
+        }
+        status = answer_operation(lane, op, in, out);
+        if (!in.ok()) return refuse(rpc::ReplyStatus::garbage_arguments);
+    }
+    out.patch_u32(status_at, static_cast<std::uint32_t>(status));
+    out.patch_u32(count_at, done);
+    rpc::finish_record(reply, 0);
+    return {};
+}
+
+Status Client::answer_operation(Lane& lane,
+                                CallbackOp op,
+                                rpc::XdrReader& in,
+                                rpc::XdrWriter& out) {
+    Status status = Status::ok;
+    switch (op) {
+        case CallbackOp::sequence:
+            return answer_sequence(lane, in, out);
+        case CallbackOp::recall: {
+            static_cast<void>(take_state_id(in));
+            in.boolean();
+            in.opaque(file_handle_size_max);
+            // Each delegation that comes is given back where it came: none is ours.
+            status = Status::bad_stateid;
+            break;
+        }
+        case CallbackOp::recall_slot:
+            recall_slots(in.u32());
+            break;
+        case CallbackOp::notify_lock: {
+            const FileHandle handle(in.opaque(file_handle_size_max));
+            in.u64();
+            in.opaque(opaque_max);
+            if (in.ok()) holder_.lock_may_be_free(handle);
+            break;
+        }
+        case CallbackOp::offload:
+        default:
+            status = Status::notsupp;
+            break;
+    }
+    out.u32(static_cast<std::uint32_t>(status));
+    return status;
+}
+
+/// CB_SEQUENCE (20.9). The back channel has one slot. A repeated request is refused instead of
+/// answered from memory: what we do for callbacks may be done twice.
+Status Client::answer_sequence(Lane& lane, rpc::XdrReader& in, rpc::XdrWriter& out) {
+    const auto id = in.fixed(session_id_size);
+    const std::uint32_t sequence = in.u32();
+    const std::uint32_t slot = in.u32();
+    const std::uint32_t highest = in.u32();
+    in.boolean();  // csa_cachethis
+    const std::uint32_t lists = in.count(session_id_size + 4);
+    for (std::uint32_t i = 0; i < lists && in.ok(); ++i) {
+        in.fixed(session_id_size);
+        const std::uint32_t calls = in.count(8);
+        for (std::uint32_t j = 0; j < calls && in.ok(); ++j) in.u64();
+    }
+    if (!in.ok()) return Status::badxdr;
+    Status status = Status::ok;
+    if (!std::ranges::equal(id, lane.session_.id)) {
+        status = Status::badsession;
+    } else if (slot != 0) {
+        status = Status::badslot;
+    } else if (sequence == callback_sequence_) {
+        status = Status::retry_uncached_rep;
+    } else if (sequence != callback_sequence_ + 1) {
+        status = Status::seq_misordered;
+    }
+    out.u32(static_cast<std::uint32_t>(status));
+    if (status != Status::ok) return status;
+    callback_sequence_ = sequence;
+    out.fixed(id);
+    out.u32(sequence);
+    out.u32(slot);
+    out.u32(highest);
+    out.u32(0);  // our own highest slot
+    return status;
+}
+
+void Client::recall_slots(std::uint32_t highest) {
+    home().background_.spawn(limit_slots(highest));
+}
+
+Task<void> Client::limit_slots(std::uint32_t highest) {
+    for (const auto& lane : lanes_) {
+        co_await reactor::Reactor::switch_to(lane->reactor());
+        lane->limit_slots(highest);
+    }
+    co_await reactor::Reactor::switch_to(home().reactor());
+}
+
+}  // namespace dpfs::nfs4
