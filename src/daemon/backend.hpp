@@ -8,9 +8,10 @@
 namespace dpfs::daemon {
 
 /// Which file system a device serves, and on which reactors.
-enum class Backend : std::uint8_t { null, uring, aio };
+enum class Backend : std::uint8_t { null, uring, aio, nfs };
 
-inline constexpr std::array<std::string_view, 3> backend_names = {"null", "uring", "aio"};
+inline constexpr std::array<std::string_view, 4> backend_names = {
+    "null", "uring", "aio", "nfs"};
 
 [[nodiscard]] constexpr std::string_view name_of(Backend backend) {
     return backend_names[static_cast<std::size_t>(backend)];
@@ -25,6 +26,8 @@ inline constexpr std::array<std::string_view, 3> backend_names = {"null", "uring
             return "a local directory, by io_uring";
         case Backend::aio:
             return "a local directory, where io_uring is forbidden (epoll and libaio)";
+        case Backend::nfs:
+            return "an export of an NFS server, by a client of our own (NFSv4.1 and 4.2)";
     }
     return {};
 }
@@ -35,8 +38,10 @@ using BackendSet = std::uint8_t;
     return static_cast<BackendSet>(1U << static_cast<unsigned>(backend));
 }
 inline constexpr BackendSet all_backends =
-    only(Backend::null) | only(Backend::uring) | only(Backend::aio);
+    only(Backend::null) | only(Backend::uring) | only(Backend::aio) | only(Backend::nfs);
 inline constexpr BackendSet mirror_backends = only(Backend::uring) | only(Backend::aio);
+/// Those that serve files of somebody else's, and leave caches to the tenant.
+inline constexpr BackendSet file_backends = mirror_backends | only(Backend::nfs);
 
 [[nodiscard]] constexpr bool contains(BackendSet set, Backend backend) {
     return (set & only(backend)) != 0;

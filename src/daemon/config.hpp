@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "daemon/backend.hpp"
 #include "fs/mirror/mirror_options.hpp"
+#include "fs/nfs/nfs_options.hpp"
 #include "fs/null/null_fs.hpp"
 #include "fuse/session_options.hpp"
 #include "hal/vhost_user/device_options.hpp"
@@ -61,6 +62,7 @@ struct DeviceConfig {
     hal::vhost_user::DeviceOptions transport = {.socket_path = {}, .tag = "dpfs"};
     fuse::SessionOptions session;
     mirror::MirrorOptions mirror;
+    nfs::NfsOptions nfs;
     fs::NullOptions null;
     Places places;
 };

@@ -14,12 +14,15 @@ using fuse::SessionOptions;
 using hal::vhost_user::DeviceOptions;
 using hal::vhost_user::SocketOwnership;
 using mirror::MirrorOptions;
+using nfs::NfsOptions;
+using nfs4::ClientOptions;
 
 // Choices stand in the order of their enum.
 constexpr std::array<std::string_view, 3> readdirplus_modes = {"never", "adaptive", "always"};
 constexpr std::array<std::string_view, 3> cache_policies = {"never", "auto", "always"};
 constexpr std::array<std::string_view, 3> direct_policies = {"passthrough", "never", "always"};
 constexpr std::array<std::string_view, 3> data_paths = {"auto", "async", "in_place"};
+constexpr std::array<std::string_view, 3> squash_policies = {"none", "root", "all"};
 constexpr std::array<std::string_view, 3> submount_policies = {"announce", "cross", "refuse"};
 
 constexpr std::int64_t ns_per_ms = 1'000'000;
@@ -35,7 +38,7 @@ constexpr std::array device_rows = {
                               .placeholder = "NAME",
                               .help = "null: answers at once, for measuring. uring: a local "
                                       "directory by io_uring. aio: the same where io_uring is "
-                                      "forbidden.",
+                                      "forbidden. nfs: an NFS server's export.",
                               .range = {.choices = backend_names},
                               .required = true}),
     option<&Device::transport, &DeviceOptions::tag>(
@@ -159,7 +162,7 @@ constexpr std::array mirror_rows = {
     option<&Device::mirror, &MirrorOptions::read_only>(
         {.key = "read_only",
          .help = "The tenant can change nothing (EROFS).",
-         .backends = mirror_backends}),
+         .backends = file_backends}),
     option<&Device::mirror, &MirrorOptions::cache>(
         {.key = "cache",
          .placeholder = "POLICY",
@@ -167,14 +170,14 @@ constexpr std::array mirror_rows = {
                  "second, data until the file has changed; always: everything, for a day: only "
                  "where nobody else changes the directory.",
          .range = {.choices = cache_policies},
-         .backends = mirror_backends}),
+         .backends = file_backends}),
     option<&Device::mirror, &MirrorOptions::entry_valid>(
         {.key = "entry_valid_ms",
          .placeholder = "MS",
          .help = "How long the tenant may believe a name, in milliseconds. -1: as cache says.",
          .range = {.min = unset_number, .max = year_ms},
          .unit_ns = ns_per_ms,
-         .backends = mirror_backends}),
+         .backends = file_backends}),
     option<&Device::mirror, &MirrorOptions::attributes_valid>(
         {.key = "attributes_valid_ms",
          .placeholder = "MS",
@@ -182,7 +185,7 @@ constexpr std::array mirror_rows = {
              "How long the tenant may believe attributes, in milliseconds. -1: as cache says.",
          .range = {.min = unset_number, .max = year_ms},
          .unit_ns = ns_per_ms,
-         .backends = mirror_backends}),
+         .backends = file_backends}),
     option<&Device::mirror, &MirrorOptions::negative_valid>(
         {.key = "negative_valid_ms",
          .placeholder = "MS",
@@ -246,7 +249,7 @@ constexpr std::array mirror_rows = {
          .placeholder = "N",
          .help = "Inodes that the tenant may know at once; more get ENFILE.",
          .range = {.min = 16, .max = 1'000'000'000},
-         .backends = mirror_backends}),
+         .backends = file_backends}),
     option<&Device::mirror, &MirrorOptions::inode_descriptor_count_max>(
         {.key = "inode_descriptor_count_max",
          .placeholder = "N",
@@ -275,7 +278,7 @@ constexpr std::array mirror_rows = {
                  "interrupt it earlier over virtio-fs. 0: never.",
          .range = {.min = 0, .max = 86400},
          .unit_ns = ns_per_s,
-         .backends = mirror_backends}),
+         .backends = file_backends}),
     option<&Device::mirror, &MirrorOptions::data_path>(
         {.key = "data_path",
          .placeholder = "PATH",
@@ -301,12 +304,104 @@ constexpr std::array mirror_rows = {
          .backends = mirror_backends}),
 };
 
+constexpr std::array nfs_rows = {
+    option<&Device::nfs, &NfsOptions::client, &ClientOptions::servers>(
+        {.key = "server",
+         .placeholder = "HOST[:PORT]",
+         .help = "The NFS server. Several addresses of the same one are tried in turn.",
+         .range = {.min = 1, .max = 255},
+         .backends = only(Backend::nfs),
+         .required = true}),
+    option<&Device::nfs, &NfsOptions::export_path>(
+        {.key = "export",
+         .placeholder = "PATH",
+         .help = "What to serve, as a path from the server's root.",
+         .range = path_size,
+         .backends = only(Backend::nfs),
+         .required = true}),
+    option<&Device::nfs, &NfsOptions::client, &ClientOptions::minor_version>(
+        {.key = "nfs_minor_version",
+         .placeholder = "N",
+         .help = "2: NFS 4.2; 1: NFS 4.1.",
+         .range = {.min = 1, .max = 2},
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::client, &ClientOptions::slot_count>(
+        {.key = "nfs_slots",
+         .placeholder = "N",
+         .help = "Requests that may be with the server at once, over all connections; the "
+                 "server may grant fewer.",
+         .range = {.min = 1, .max = 4096},
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::client, &ClientOptions::data_size_max>(
+        {.key = "nfs_data_size_max",
+         .placeholder = "BYTES",
+         .help = "Data of one READ or WRITE at the server, a multiple of 4096; larger requests "
+                 "of the tenant are split.",
+         .range = {.min = 32768, .max = 16 << 20, .multiple_of = 4096},
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::client, &ClientOptions::owner>(
+        {.key = "nfs_owner",
+         .placeholder = "TEXT",
+         .help =
+             "This client's name at the server, which must be no other's. Empty: host name, "
+             "tag and socket.",
+         .range = {.min = 0, .max = 255},
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::client, &ClientOptions::privileged_port>(
+        {.key = "nfs_privileged_port",
+         .help = "Connects from a port below 1024, as servers may ask that trust root only.",
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::client, &ClientOptions::answer_time_max>(
+        {.key = "nfs_answer_time_s",
+         .placeholder = "S",
+         .help =
+             "A connection without an answer for so many seconds is made anew, and what was "
+             "sent is sent again.",
+         .range = {.min = 1, .max = 3600},
+         .unit_ns = ns_per_s,
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::client, &ClientOptions::request_time_max>(
+        {.key = "nfs_request_time_s",
+         .placeholder = "S",
+         .help = "A request that the server has not answered after so many seconds fails with "
+                 "ETIMEDOUT (\"soft\"). 0: it waits for the server (\"hard\").",
+         .range = {.min = 0, .max = 86400},
+         .unit_ns = ns_per_s,
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::client, &ClientOptions::start_time_max>(
+        {.key = "nfs_start_time_s",
+         .placeholder = "S",
+         .help = "How long to try to reach the server before the start fails.",
+         .range = {.min = 1, .max = 86400},
+         .unit_ns = ns_per_s,
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::squash>(
+        {.key = "nfs_squash",
+         .placeholder = "WHO",
+         .help = "Whose requests go to the server as the anonymous user. none; root: uid 0 and "
+                 "gid 0 of the tenant; all: everybody.",
+         .range = {.choices = squash_policies},
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::anonymous_uid>({.key = "nfs_anonymous_uid",
+                                                      .placeholder = "UID",
+                                                      .help = "The anonymous user.",
+                                                      .range = {.min = 0, .max = id_max},
+                                                      .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::anonymous_gid>({.key = "nfs_anonymous_gid",
+                                                      .placeholder = "GID",
+                                                      .help = "The anonymous group.",
+                                                      .range = {.min = 0, .max = id_max},
+                                                      .backends = only(Backend::nfs)}),
+};
+
 /// All tables as one, so that who asks for options need not know how they are written down.
 constexpr auto rows = [] {
-    constexpr std::size_t count = device_rows.size() + null_rows.size() + mirror_rows.size();
+    constexpr std::size_t count =
+        device_rows.size() + null_rows.size() + mirror_rows.size() + nfs_rows.size();
     std::array<Option<DeviceConfig>, count> all = {};
     auto end = std::ranges::copy(device_rows, all.begin()).out;
     end = std::ranges::copy(mirror_rows, end).out;
+    end = std::ranges::copy(nfs_rows, end).out;
     std::ranges::copy(null_rows, end);
     return all;
 }();

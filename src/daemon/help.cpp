@@ -133,8 +133,15 @@ Back ends; dpfs serve BACKEND --help lists the options of each:
 
 std::string backend_help(Backend backend) {
     const bool has_directory = contains(mirror_backends, backend);
-    const std::string_view dir = has_directory ? " --dir DIR" : "";
-    const std::string_view example_dir = has_directory ? " --dir /srv/share" : "";
+    std::string_view dir;
+    std::string_view example_dir;
+    if (has_directory) {
+        dir = " --dir DIR";
+        example_dir = " --dir /srv/share";
+    } else if (backend == Backend::nfs) {
+        dir = " --server HOST --export PATH";
+        example_dir = " --server nas --export /vol/home";
+    }
     std::string out = fmt::format(
         "Usage: dpfs serve {0}{1} --socket PATH [OPTION …]\n\n"
         "{0}: {2}.\n\n"

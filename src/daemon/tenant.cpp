@@ -3,6 +3,7 @@
 
 #include "daemon/signals.hpp"
 #include "fs/mirror/mirror_fs.hpp"
+#include "fs/nfs/nfs_fs.hpp"
 #include "fs/null/null_fs.hpp"
 #include "hal/vhost_user/queue_stats.hpp"
 #include "reactor/reactor_threads.hpp"
@@ -14,7 +15,32 @@
 namespace dpfs::daemon {
 namespace {
 
+/// What one key sets for all back ends that serve files, in the words of this one.
+nfs::NfsOptions nfs_options(const DeviceConfig& config) {
+    nfs::NfsOptions options = config.nfs;
+    const mirror::MirrorOptions& shared = config.mirror;
+    options.read_only = shared.read_only;
+    switch (shared.cache) {
+        case mirror::CachePolicy::never:
+            options.cache = nfs::CachePolicy::never;
+            break;
+        case mirror::CachePolicy::automatic:
+            options.cache = nfs::CachePolicy::automatic;
+            break;
+        case mirror::CachePolicy::always:
+            options.cache = nfs::CachePolicy::always;
+            break;
+    }
+    options.entry_valid = shared.entry_valid;
+    options.attributes_valid = shared.attributes_valid;
+    options.inode_count_max = shared.inode_count_max;
+    options.client.instance =
+        fmt::format("{} {}", config.transport.tag, config.transport.socket_path);
+    return options;
+}
+
 Parsed<std::unique_ptr<fuse::FileSystem>> make_file_system(const DeviceConfig& config,
+                                                           const Placement& placement,
                                                            const Logger& log) {
     switch (config.backend) {
         case Backend::null:
@@ -24,6 +50,11 @@ Parsed<std::unique_ptr<fuse::FileSystem>> make_file_system(const DeviceConfig& c
             auto mirror = mirror::MirrorFs::make(config.mirror, log);
             if (!mirror) return wrong(std::move(mirror.error()));
             return std::move(*mirror);
+        }
+        case Backend::nfs: {
+            auto made = nfs::NfsFs::make(nfs_options(config), placement.reactors(), log);
+            if (!made) return wrong(std::move(made.error()));
+            return std::move(*made);
         }
     }
     return wrong("no such back end");
@@ -35,6 +66,8 @@ fuse::SessionOptions session_options(const DeviceConfig& config, const Placement
     // One key sets both: what the session offers is what the file system then has to do.
     if (contains(mirror_backends, config.backend)) {
         options.writeback = config.mirror.writeback;
+    }
+    if (contains(file_backends, config.backend)) {
         options.lock_wait_max = config.mirror.lock_wait_max;
     }
     return options;
@@ -55,7 +88,7 @@ Parsed<std::unique_ptr<Tenant>> Tenant::make(DeviceConfig config,
                                              Placement placement,
                                              LogSink& sink) {
     const Logger log(sink, fmt::format("device tag={}", config.transport.tag));
-    auto file_system = make_file_system(config, log.child(name_of(config.backend)));
+    auto file_system = make_file_system(config, placement, log.child(name_of(config.backend)));
     if (!file_system) {
         return wrong(fmt::format("{}: {}", config.places.of({}), file_system.error()));
     }
@@ -74,11 +107,17 @@ Tenant::Tenant(DeviceConfig config,
       session_(*file_system_, session_options(config_, placement_), log_.child("fuse")) {}
 
 Parsed<void> Tenant::start() {
-    std::promise<Result<void>> started;
-    std::future<Result<void>> outcome = started.get_future();
+    std::promise<StartOutcome> started;
+    std::future<StartOutcome> outcome = started.get_future();
     placement_.threads->spawn(placement_.first, start_device(std::move(started)));
-    const Result<void> result = outcome.get();
+    const auto [result, at_back_end] = outcome.get();
     if (result) return {};
+    if (at_back_end) {
+        return wrong(fmt::format("{}: {} cannot be served ({}); the log says more",
+                                 config_.places.of({}),
+                                 name_of(config_.backend),
+                                 errno_name(result.error())));
+    }
     return wrong(fmt::format("{}: '{}' cannot be served ({})",
                              config_.places.of("socket"),
                              socket_path(),
@@ -86,16 +125,23 @@ Parsed<void> Tenant::start() {
 }
 
 // The promise is the coroutine's own: main may go on, and away, before set_value() returns.
-Task<void> Tenant::start_device(std::promise<Result<void>> started) {
+Task<void> Tenant::start_device(std::promise<StartOutcome> started) {
+    const std::vector<reactor::Reactor*> reactors = placement_.reactors();
+    const Result<void> ready = co_await file_system_->start(*reactors.front());
+    if (!ready) {
+        started.set_value({.result = ready, .at_back_end = true});
+        co_return;
+    }
     hal::vhost_user::DeviceOptions options = config_.transport;
     options.socket_ownership.mode = config_.socket_mode.bits;
-    const std::vector<reactor::Reactor*> reactors = placement_.reactors();
     device_ = std::make_unique<hal::vhost_user::VhostUserDevice>(
         std::move(options), reactors, session_, log_.child("vhost-user"));
     const Result<void> result = device_->start();
-    if (!result) device_.reset();
-    started.set_value(result);
-    co_return;
+    if (!result) {
+        device_.reset();
+        co_await file_system_->stop(*reactors.front());
+    }
+    started.set_value({.result = result});
 }
 
 void Tenant::begin_stop(Signals& signals) {
@@ -103,7 +149,10 @@ void Tenant::begin_stop(Signals& signals) {
 }
 
 Task<void> Tenant::stop_device(Signals& signals) {
-    if (device_) co_await device_->stop();
+    if (device_) {
+        co_await device_->stop();
+        co_await file_system_->stop(*placement_.reactors().front());
+    }
     stopped_.store(true);
     signals.notify();
 }

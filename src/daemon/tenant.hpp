@@ -67,7 +67,11 @@ class Tenant {
            std::unique_ptr<fuse::FileSystem> file_system,
            Logger log);
 
-    Task<void> start_device(std::promise<Result<void>> started);
+    struct StartOutcome {
+        Result<void> result = {};
+        bool at_back_end = false;  ///< not at the device
+    };
+    Task<void> start_device(std::promise<StartOutcome> started);
     Task<void> stop_device(Signals& signals);
 
     const DeviceConfig config_;

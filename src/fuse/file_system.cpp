@@ -19,6 +19,16 @@ constexpr std::uint64_t promises = wire::init::posix_locks | wire::init::flock_l
 
 }  // namespace
 
+Task<Result<void>> FileSystem::start(reactor::Reactor& reactor) {
+    static_cast<void>(reactor);
+    return Task<Result<void>>::ready({});
+}
+
+Task<void> FileSystem::stop(reactor::Reactor& reactor) {
+    static_cast<void>(reactor);
+    return Task<void>::ready();
+}
+
 Task<Result<void>> FileSystem::init(Context&, Capabilities& capabilities) {
     capabilities.flags &= ~promises;
     return Task<Result<void>>::ready({});

@@ -159,6 +159,13 @@ class FileSystem {
   public:
     virtual ~FileSystem() = default;
 
+    /// Before the device can be connected to, on its control reactor: gets what is needed
+    /// before anything can be served (a server's session). After an error stop() is not called.
+    virtual Task<Result<void>> start(reactor::Reactor& reactor);
+    /// After the device has gone, on the same reactor: gives it back. Nothing else is called
+    /// after it.
+    virtual Task<void> stop(reactor::Reactor& reactor);
+
     /// Answers INIT when the back end is ready, whatever that takes.
     virtual Task<Result<void>> init(Context& context, Capabilities& capabilities);
     /// A mount has ended, or its device was reset: every nodeid but the root, every handle and

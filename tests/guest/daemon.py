@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import ganesha
 import images
 from vm import FsDevice, tail_of
 
@@ -191,6 +192,44 @@ class Dpfs(Daemon):
         super().__init__(command, "ready tag=", socket, tag)
 
 
+class DpfsOnNfs(Daemon):
+    """`dpfs serve nfs` on an NFS server of its own that exports DIRECTORY. Guests reach through
+    it what the test sees on the host, as with the other back ends."""
+
+    serves_many_guests = True
+
+    def __init__(
+        self,
+        program: Path,
+        backend: str,
+        directory: Path,
+        folder: Path,
+        tag: str = "dpfs",
+        queues: int = 1,
+        threads: int = 1,
+        options: Sequence[str] = (),
+    ) -> None:
+        socket = folder / f"{tag}.sock"
+        self.server = ganesha.Ganesha(directory)
+        command = [str(program), "serve", "nfs", "--socket", str(socket), "--tag", tag]
+        command += ["--queues", str(queues), "--threads", str(threads), *options]
+        command += ["--server", self.server.address, "--export", ganesha.EXPORT]
+        command += ["--nfs-minor-version", "1" if backend == "nfs4.1" else "2"]
+        super().__init__(command, "ready tag=", socket, tag)
+
+    def start(self) -> Daemon:
+        self.server.start()
+        return super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        self.server.stop()
+
+    def kill(self) -> None:
+        super().kill()
+        self.server.kill()
+
+
 class DpfsWithTwoDevices(Daemon):
     """One process that serves one directory to two guests, from a configuration file."""
 
@@ -235,4 +274,6 @@ def serve(
     """The daemon for a back end by name; 'virtiofsd' is the yardstick. Not started yet."""
     if backend == "virtiofsd":
         return Virtiofsd(directory, folder, options.get("tag", "dpfs"))
+    if backend.startswith("nfs"):
+        return DpfsOnNfs(dpfs, backend, directory, folder, **options)
     return Dpfs(dpfs, backend, directory, folder, **options)

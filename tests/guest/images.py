@@ -31,6 +31,11 @@ def initramfs(series: str) -> Path:
     return _existing(IMAGES / f"kernel-{series}" / "initramfs", f"initramfs-{series}")
 
 
+def ganesha() -> Path:
+    """The NFS server, and the folder of its plug-ins."""
+    return _existing(IMAGES / "ganesha" / "ganesha.nfsd", "ganesha")
+
+
 def full_root() -> Path:
     return _existing(IMAGES / "full-root.ext4", "full-root")
 

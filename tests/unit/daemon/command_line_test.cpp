@@ -72,7 +72,7 @@ TEST(CommandLine, takes_negative_numbers) {
 TEST(CommandLine, takes_a_file_and_lets_process_options_replace_its_own) {
     const std::string file = DPFS_SOURCE_DIR "/examples/dpfs.toml";
     const Config config = served("serve --config " + file + " --threads 7");
-    EXPECT_EQ(config.devices.size(), 2U);
+    EXPECT_EQ(config.devices.size(), 3U);
     EXPECT_EQ(config.daemon.thread_count, 7U);
 }
 
@@ -163,11 +163,13 @@ const BadUsage catalogue[] = {
     {"serve",
      "serve: what? write dpfs serve uring --dir DIR --socket PATH, or dpfs serve --config "
      "FILE"},
-    {"serve nfs --socket /a", "serve: no back end 'nfs'; write null, uring or aio"},
+    {"serve kv --socket /a", "serve: no back end 'kv'; write null, uring, aio or nfs"},
+    {"serve nfs --export /a --socket /b",
+     "--server: is missing; write dpfs serve nfs --server HOST[:PORT] …"},
     {"serve urng --socket /a",
-     "serve: no back end 'urng'; did you mean 'uring'?; write null, uring or aio"},
+     "serve: no back end 'urng'; did you mean 'uring'?; write null, uring, aio or nfs"},
     {"serve --socket /a uring",
-     "--socket: comes after the back end; write dpfs serve null|uring|aio --socket …"},
+     "--socket: comes after the back end; write dpfs serve null|uring|aio|nfs --socket …"},
     {"serve null uring --socket /a",
      "serve: 'null' and 'uring' are two back ends; write one, or list both in a file and write "
      "dpfs serve --config FILE"},

@@ -119,7 +119,7 @@ const Malformed catalogue[] = {
      "f.toml:1: device: has no 'dir'; write dir = \"DIR\""},
     {"unknown_backend",
      "[[device]]\nbackend = 'urng'\nsocket = '/a'\n",
-     "f.toml:2: backend: 'urng' is not null, uring or aio; did you mean 'uring'?"},
+     "f.toml:2: backend: 'urng' is not null, uring, aio or nfs; did you mean 'uring'?"},
     {"key_of_another_backend",
      "[[device]]\nbackend = 'null'\nsocket = '/a'\ndir = '/srv'\n",
      "f.toml:4: dir: means nothing to back end 'null'; leave it out"},

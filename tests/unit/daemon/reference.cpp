@@ -50,9 +50,11 @@ std::string key_with_comment(const Option<Owner>& option, const Value& value) {
 
 /// What an example has for keys without a default.
 Value required_value(std::string_view key, Backend backend) {
+    if (key == "server") return std::vector<std::string>{"nas.example.org"};
     const std::map<std::string_view, std::string> values = {
         {"backend", std::string(name_of(backend))},
         {"socket", fmt::format("/run/dpfs/{}.sock", name_of(backend))},
+        {"export", "/vol/home"},
         {"dir", "/srv/share"}};
     return values.at(key);
 }
@@ -110,7 +112,9 @@ std::string example_configuration() {
     }
     out += "# Each [[device]] is one virtio-fs device: one socket, for one virtual machine.\n";
     out += device_section(Backend::uring, 0);
-    out += "# A second device, with what only the null back end has; all else is as above.\n";
+    out += "# A second device, with what only the nfs back end has.\n";
+    out += device_section(Backend::nfs, only(Backend::uring));
+    out += "# A third device, with what only the null back end has; all else is as above.\n";
     out += device_section(Backend::null, only(Backend::uring));
     while (out.ends_with("\n\n")) out.pop_back();
     return out;
@@ -122,10 +126,13 @@ std::string option_tables() {
     out += "### `[[device]]`: every back end\n\n" +
            table(device_options(),
                  [](const OptionInfo& info) { return info.backends == all_backends; });
+    out += "### `[[device]]`: back ends `uring`, `aio` and `nfs`\n\n" +
+           table(device_options(),
+                 [](const OptionInfo& info) { return info.backends == file_backends; });
     out += "### `[[device]]`: back ends `uring` and `aio`\n\n" +
            table(device_options(),
                  [](const OptionInfo& info) { return info.backends == mirror_backends; });
-    for (const Backend backend : {Backend::uring, Backend::null}) {
+    for (const Backend backend : {Backend::uring, Backend::nfs, Backend::null}) {
         out += fmt::format("### `[[device]]`: back end `{}`\n\n", name_of(backend)) +
                table(device_options(), [backend](const OptionInfo& info) {
                    return info.backends == only(backend);

@@ -75,7 +75,7 @@ TEST(ExampleFile, has_every_key_of_the_schema_and_no_other) {
 TEST(ExampleFile, loads) {
     const auto config = load_config(example_path);
     ASSERT_TRUE(config) << config.error();
-    EXPECT_EQ(config->devices.size(), 2U);
+    EXPECT_EQ(config->devices.size(), 3U);
     EXPECT_EQ(config->devices[0].backend, Backend::uring);
     EXPECT_EQ(config->devices[0].mirror.directory, "/srv/share");
 }

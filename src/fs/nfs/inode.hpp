@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/slot_table.hpp"
+#include "fs/nfs/held_ranges.hpp"
+#include "net/nfs4/attributes.hpp"
+#include "net/nfs4/file_handle.hpp"
+#include "reactor/credentials.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <vector>
+
+namespace dpfs::nfs {
+
+/// What one owner of the tenant holds in one file: its lock state at the server.
+struct LockState {
+    std::uint64_t owner = 0;  ///< the tenant's kernel's value
+    bool is_flock = false;
+    std::uint64_t made_through = 0;  ///< the open file's id: its end ends the locks
+    nfs4::StateId state = {};
+    HeldRanges held = {};
+};
+
+/// A file that the tenant knows, by the server's handle for it.
+///
+/// Thread    any that has it pinned; what changes is atomic, or under `mutex`, which nobody
+///           holds across a wait.
+class Inode {
+  public:
+    [[nodiscard]] const nfs4::FileHandle& handle() const noexcept { return handle_; }
+    [[nodiscard]] nfs4::FileType type() const noexcept { return type_; }
+    [[nodiscard]] const nfs4::FileSystemId& fsid() const noexcept { return fsid_; }
+
+    /// The change attribute with which the tenant's cached data agree: it was seen by an open
+    /// that let them be kept, or dropped them.
+    std::atomic<std::uint64_t> cached_change = 0;
+
+    std::mutex mutex;
+    std::vector<LockState> locks;
+
+    /// SlotTable's.
+    void recycle() noexcept {
+        handle_ = {};
+        cached_change.store(0, std::memory_order_relaxed);
+        locks.clear();
+        reference_count_ = 0;
+    }
+
+  private:
+    friend class InodeTable;
+    nfs4::FileHandle handle_;
+    nfs4::FileType type_ = nfs4::FileType::regular;
+    nfs4::FileSystemId fsid_;
+    std::uint64_t reference_count_ = 0;  // the table's, under its shard's lock
+};
+
+using InodePin = SlotTable<Inode>::Pin;
+
+}  // namespace dpfs::nfs

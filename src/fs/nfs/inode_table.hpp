@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "fs/nfs/inode.hpp"
+#include "fuse/types.hpp"
+
+#include <array>
+#include <cstddef>
+#include <mutex>
+#include <unordered_map>
+
+namespace dpfs::nfs {
+
+/// Nodeids of a tenant and handles of its server: one inode for each handle, as long as the
+/// tenant holds references to it.
+///
+/// Thread    any. A shard's lock is held for a look-up, never across a wait.
+class InodeTable {
+  public:
+    explicit InodeTable(std::size_t count_max) : inodes_(count_max + 1) {}
+    ~InodeTable();
+
+    /// The root, which is nodeid 1 for ever. Once.
+    void set_root(const nfs4::FileHandle& handle, const nfs4::Attributes& attributes);
+    /// Errors: ESTALE.
+    Result<InodePin> pin(fuse::NodeId node);
+    /// The inode of `handle`, with one more reference of the tenant. Errors: ENFILE.
+    Result<InodePin> reference(const nfs4::FileHandle& handle,
+                               const nfs4::Attributes& attributes);
+    void forget(const InodePin& inode, std::uint64_t count);
+    /// All but the root.
+    void forget_all();
+    [[nodiscard]] std::size_t count() const noexcept { return inodes_.count(); }
+    [[nodiscard]] fuse::NodeId node_of(const InodePin& inode) const noexcept;
+
+  private:
+    struct Hash {
+        std::size_t operator()(const nfs4::FileHandle& handle) const noexcept;
+    };
+    struct Shard {
+        std::mutex mutex;
+        std::unordered_map<nfs4::FileHandle, Inode*, Hash> inodes;
+    };
+    Shard& shard_of(const nfs4::FileHandle& handle) noexcept {
+        return shards_[Hash()(handle) % shards_.size()];
+    }
+    void fill(Inode& inode,
+              const nfs4::FileHandle& handle,
+              const nfs4::Attributes& attributes) noexcept;
+
+    SlotTable<Inode> inodes_;
+    std::array<Shard, 16> shards_;
+    InodePin root_;
+};
+
+}  // namespace dpfs::nfs

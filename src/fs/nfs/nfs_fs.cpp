@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fs/nfs/nfs_fs.hpp"
+
+#include "base/or_return.hpp"
+#include "fs/nfs/lock_waiters.hpp"
+#include "fuse/wire_init.hpp"
+#include "fuse/wire_inode.hpp"
+
+#include <random>
+#include <sys/stat.h>
+
+namespace dpfs::nfs {
+namespace {
+
+Duration policy_duration(CachePolicy policy) noexcept {
+    switch (policy) {
+        case CachePolicy::never:
+            return seconds(0);
+        case CachePolicy::automatic:
+            return seconds(1);
+        case CachePolicy::always:
+            break;
+    }
+    return seconds(86'400);  // a day
+}
+
+std::uint32_t mode_of(nfs4::FileType type) noexcept {
+    switch (type) {
+        case nfs4::FileType::regular:
+            return S_IFREG;
+        case nfs4::FileType::directory:
+            return S_IFDIR;
+        case nfs4::FileType::block:
+            return S_IFBLK;
+        case nfs4::FileType::character:
+            return S_IFCHR;
+        case nfs4::FileType::link:
+            return S_IFLNK;
+        case nfs4::FileType::socket:
+            return S_IFSOCK;
+        case nfs4::FileType::fifo:
+            return S_IFIFO;
+    }
+    return S_IFREG;
+}
+
+/// The kernel's 32-bit form of a device number (new_encode_dev).
+std::uint32_t encode_device(std::uint32_t major, std::uint32_t minor) noexcept {
+    return (minor & 0xff) | (major << 8) | ((minor & ~std::uint32_t{0xff}) << 12);
+}
+
+std::uint32_t id_of(std::string_view owner) noexcept {
+    constexpr std::uint32_t nobody = 65534;  // as the kernel shows what it cannot map
+    return nfs4::parse_owner(owner).value_or(nobody);
+}
+
+std::uint64_t random_number() {
+    std::random_device random;
+    return std::uint64_t{random()} << 32 | random();
+}
+
+}  // namespace
+
+std::expected<std::unique_ptr<NfsFs>, std::string> NfsFs::make(
+    NfsOptions options, std::vector<reactor::Reactor*> reactors, Logger log) {
+    std::unique_ptr<NfsFs> made(new NfsFs(std::move(options), std::move(log)));
+    made->reactors_ = reactors;
+    for (reactor::Reactor* const each : reactors) {
+        made->lock_waiters_.push_back(std::make_unique<LockWaiters>(*each));
+    }
+    auto client =
+        nfs4::Client::make(made->options_.client, std::move(reactors), *made, made->log_);
+    if (!client) return std::unexpected(std::move(client.error()));
+    made->client_ = std::move(*client);
+    return made;
+}
+
+NfsFs::NfsFs(NfsOptions options, Logger log)
+    : options_(std::move(options)),
+      log_(std::move(log)),
+      entry_valid_(options_.entry_valid.value_or(policy_duration(options_.cache))),
+      attributes_valid_(options_.attributes_valid.value_or(policy_duration(options_.cache))),
+      instance_(random_number()),
+      inodes_(options_.inode_count_max),
+      open_files_(options_.open_file_count_max) {}
+
+NfsFs::~NfsFs() = default;
+
+Task<Result<void>> NfsFs::start(reactor::Reactor& reactor) {
+    const auto started = co_await client_->start();
+    Result<void> found;
+    if (started) found = co_await find_root(reactor);
+    if (started && found) co_return Result<void>();
+    if (!started) {
+        log_.error("no session with the server ({})", errno_name(started.error()));
+    } else {
+        log_.error("export '{}': {}", options_.export_path, errno_name(found.error()));
+    }
+    co_await stop(reactor);
+    co_return fail(started ? found.error() : started.error());
+}
+
+Task<void> NfsFs::stop(reactor::Reactor& reactor) {
+    static_cast<void>(reactor);  // the client's home
+    co_await background_.close();
+    co_await client_->stop();
+}
+
+Task<Result<void>> NfsFs::find_root(reactor::Reactor& reactor) {
+    const auto request = client_->lane(reactor).request(as({}));
+    request->put(nfs4::Op::putrootfh);
+    std::size_t depth = 0;
+    for (std::string_view rest = options_.export_path; !rest.empty();) {
+        const std::size_t end = std::min(rest.find('/'), rest.size());
+        const std::string_view name = rest.substr(0, end);
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+        if (name.empty()) continue;
+        request->put_name(nfs4::Op::lookup, name);
+        ++depth;
+    }
+    request->put(nfs4::Op::getfh);
+    request->put_getattr(file_attributes);
+    co_await or_return(co_await client_->lane(reactor).run(*request));
+    co_await or_return(request->take(nfs4::Op::putrootfh));
+    for (std::size_t i = 0; i < depth; ++i) {
+        co_await or_return(request->take(nfs4::Op::lookup));
+    }
+    const auto handle = co_await or_return(request->take_file_handle());
+    const auto found = co_await or_return(request->take_attributes(file_attributes));
+    if (found.type != nfs4::FileType::directory) co_return fail(Errno::not_directory);
+    inodes_.set_root(handle, found);
+    co_return Result<void>();
+}
+
+Task<Result<void>> NfsFs::init(fuse::Context& context, fuse::Capabilities& capabilities) {
+    static_cast<void>(context);
+    namespace bit = fuse::wire::init;
+    // Access control lists of POSIX are not NFSv4's; written data are not to be kept from
+    // others who use the export.
+    capabilities.flags &= ~(bit::posix_acl | bit::writeback_cache);
+    if (options_.cache == CachePolicy::never) capabilities.flags &= ~bit::cache_symlinks;
+    return Task<Result<void>>::ready({});
+}
+
+Task<void> NfsFs::destroy(reactor::Reactor& reactor) {
+    std::vector<OpenFilePin> files;
+    open_files_.for_each([&](OpenFilePin& file) { files.push_back(file.share()); });
+    reactor::CancelSource never;
+    fuse::Context context{.reactor = reactor, .cancel = never, .caller = {}};
+    for (OpenFilePin& file : files) {
+        if (!open_files_.retire(file) || file->is_directory) continue;
+        const Dropped mine = {.made_through = file.id()};
+        const auto unlocked =
+            co_await drop_locks(context, file->inode.share(), file->opener, mine);
+        static_cast<void>(unlocked);  // CLOSE, or the lease's end, does it too
+        const auto closed = co_await close_state(
+            context, file->inode->handle(), file->current_state(), file->opener);
+        static_cast<void>(closed);
+    }
+    files.clear();
+    inodes_.forget_all();
+}
+
+rpc::AuthSys NfsFs::as(const reactor::Credentials& who) const noexcept {
+    rpc::AuthSys auth{
+        .machine = "dpfs", .uid = who.uid, .gid = who.gid, .groups = who.group_list()};
+    if (options_.squash == Squash::all || (options_.squash == Squash::root && who.uid == 0)) {
+        auth.uid = options_.anonymous_uid;
+        auth.groups = {};
+    }
+    if (options_.squash == Squash::all || (options_.squash == Squash::root && who.gid == 0)) {
+        auth.gid = options_.anonymous_gid;
+    }
+    return auth;
+}
+
+Result<OpenFilePin> NfsFs::file_of(fuse::NodeId node, fuse::FileHandle handle) {
+    auto file = open_files_.pin(static_cast<std::uint64_t>(handle));
+    if (!file || inodes_.node_of((*file)->inode) != node) return fail(Errno::bad_descriptor);
+    if ((*file)->is_directory) return fail(Errno::is_directory);
+    return file;
+}
+
+Result<OpenFilePin> NfsFs::directory_of(fuse::NodeId node, fuse::FileHandle handle) {
+    auto file = open_files_.pin(static_cast<std::uint64_t>(handle));
+    if (!file || inodes_.node_of((*file)->inode) != node) return fail(Errno::bad_descriptor);
+    if (!(*file)->is_directory) return fail(Errno::not_directory);
+    return file;
+}
+
+fuse::Attributes NfsFs::attributes_of(const nfs4::Attributes& found) const noexcept {
+    const auto time = [](const nfs4::Time& t) { return static_cast<std::uint64_t>(t.seconds); };
+    return {.ino = found.fileid,
+            .size = found.size,
+            .blocks = found.space_used / 512 + (found.space_used % 512 != 0 ? 1 : 0),
+            .atime = time(found.access),
+            .mtime = time(found.modify),
+            .ctime = time(found.metadata),
+            .atimensec = found.access.nanoseconds,
+            .mtimensec = found.modify.nanoseconds,
+            .ctimensec = found.metadata.nanoseconds,
+            .mode = mode_of(found.type) | (found.mode & 07777),
+            .nlink = found.link_count,
+            .uid = id_of(found.owner),
+            .gid = id_of(found.owner_group),
+            .rdev = encode_device(found.device_major, found.device_minor),
+            .blksize = 4096,
+            .flags = 0};
+}
+
+Result<fuse::Entry> NfsFs::enter(const nfs4::FileHandle& handle,
+                                 const nfs4::Attributes& found,
+                                 const nfs4::FileSystemId& above) {
+    const auto inode = inodes_.reference(handle, found);
+    if (!inode) return fail(inode.error());
+    fuse::Entry entry{.node = inodes_.node_of(*inode),
+                      .generation = 0,
+                      .attributes = attributes_of(found),
+                      .entry_valid = entry_valid_,
+                      .attributes_valid = attributes_valid_};
+    const bool is_other_file_system = found.fsid != above;
+    if (is_other_file_system && found.type == nfs4::FileType::directory) {
+        entry.attributes.flags |= fuse::wire::attr_submount;
+    }
+    return entry;
+}
+
+}  // namespace dpfs::nfs

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/log.hpp"
+#include "fs/nfs/inode_table.hpp"
+#include "fs/nfs/nfs_options.hpp"
+#include "fs/nfs/open_file.hpp"
+#include "fuse/directory_writer.hpp"
+#include "fuse/file_system.hpp"
+#include "net/nfs4/client.hpp"
+#include "reactor/reactor.hpp"
+
+#include <atomic>
+#include <expected>
+#include <memory>
+#include <string>
+
+namespace dpfs::nfs {
+
+/// What is asked about each file.
+inline constexpr nfs4::AttributeSet file_attributes = {
+    nfs4::Attribute::type,
+    nfs4::Attribute::change,
+    nfs4::Attribute::size,
+    nfs4::Attribute::fsid,
+    nfs4::Attribute::fileid,
+    nfs4::Attribute::mode,
+    nfs4::Attribute::link_count,
+    nfs4::Attribute::owner,
+    nfs4::Attribute::owner_group,
+    nfs4::Attribute::rawdev,
+    nfs4::Attribute::space_used,
+    nfs4::Attribute::time_access,
+    nfs4::Attribute::time_modify,
+    nfs4::Attribute::time_metadata,
+};
+
+/// How often a request is made with states that the server does not know.
+inline constexpr int state_attempt_count_max = 4;
+
+/// Serves one export of an NFSv4.1 or 4.2 server. Each request of the tenant is one compound at
+/// the server, made as the tenant's user, wherever the protocol allows it.
+class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
+  public:
+    /// Resolves the server's name; blocks. `reactors`: all that requests come on. Errors: one
+    /// line.
+    static std::expected<std::unique_ptr<NfsFs>, std::string> make(
+        NfsOptions options, std::vector<reactor::Reactor*> reactors, Logger log);
+    ~NfsFs() override;
+
+    // --- nfs_fs.cpp
+    Task<Result<void>> init(fuse::Context& context, fuse::Capabilities& capabilities) override;
+    Task<void> destroy(reactor::Reactor& reactor) override;
+    Task<Result<void>> start(reactor::Reactor& reactor) override;
+    Task<void> stop(reactor::Reactor& reactor) override;
+
+    // --- nfs_names.cpp
+    Task<Result<fuse::Entry>> lookup(fuse::Context& context,
+                                     fuse::NodeId parent,
+                                     fuse::Name name) override;
+    Task<void> forget(fuse::Context& context, std::span<const fuse::Forget> nodes) override;
+    Task<Result<fuse::Entry>> mknod(fuse::Context& context,
+                                    fuse::NodeId parent,
+                                    fuse::Name name,
+                                    fuse::MakeRequest request) override;
+    Task<Result<fuse::Entry>> mkdir(fuse::Context& context,
+                                    fuse::NodeId parent,
+                                    fuse::Name name,
+                                    fuse::MakeRequest request) override;
+    Task<Result<fuse::Entry>> symlink(fuse::Context& context,
+                                      fuse::NodeId parent,
+                                      fuse::Name name,
+                                      std::string_view target_with_nul,
+                                      fuse::SecurityContext security) override;
+    Task<Result<fuse::Created>> create(fuse::Context& context,
+                                       fuse::NodeId parent,
+                                       fuse::Name name,
+                                       fuse::CreateRequest request) override;
+    Task<Result<fuse::Entry>> link(fuse::Context& context,
+                                   fuse::NodeId node,
+                                   fuse::NodeId new_parent,
+                                   fuse::Name new_name) override;
+    Task<Result<void>> unlink(fuse::Context& context,
+                              fuse::NodeId parent,
+                              fuse::Name name) override;
+    Task<Result<void>> rmdir(fuse::Context& context,
+                             fuse::NodeId parent,
+                             fuse::Name name) override;
+    Task<Result<void>> rename(fuse::Context& context,
+                              fuse::NodeId parent,
+                              fuse::Name name,
+                              fuse::NodeId new_parent,
+                              fuse::Name new_name,
+                              std::uint32_t flags) override;
+
+    // --- nfs_attributes.cpp
+    Task<Result<fuse::TimedAttributes>> getattr(
+        fuse::Context& context,
+        fuse::NodeId node,
+        std::optional<fuse::FileHandle> handle) override;
+    Task<Result<fuse::TimedAttributes>> setattr(fuse::Context& context,
+                                                fuse::NodeId node,
+                                                fuse::SetAttributes change) override;
+    Task<Result<std::size_t>> readlink(fuse::Context& context,
+                                       fuse::NodeId node,
+                                       std::span<char> target) override;
+    Task<Result<fuse::FileSystemStatus>> statfs(fuse::Context& context,
+                                                fuse::NodeId node) override;
+
+    // --- nfs_open.cpp
+    Task<Result<fuse::OpenReply>> open(fuse::Context& context,
+                                       fuse::NodeId node,
+                                       fuse::OpenRequest request) override;
+    Task<Result<void>> flush(fuse::Context& context,
+                             fuse::NodeId node,
+                             fuse::FileHandle handle,
+                             fuse::LockOwner owner) override;
+    Task<Result<void>> release(fuse::Context& context,
+                               fuse::NodeId node,
+                               fuse::FileHandle handle,
+                               fuse::ReleaseRequest request) override;
+    Task<Result<void>> fsync(fuse::Context& context,
+                             fuse::NodeId node,
+                             fuse::FileHandle handle,
+                             bool data_only) override;
+
+    // --- nfs_io.cpp
+    Task<Result<std::size_t>> read(fuse::Context& context,
+                                   fuse::NodeId node,
+                                   fuse::FileHandle handle,
+                                   fuse::ReadRequest request,
+                                   std::span<const iovec> to) override;
+    Task<Result<std::size_t>> write(fuse::Context& context,
+                                    fuse::NodeId node,
+                                    fuse::FileHandle handle,
+                                    fuse::WriteRequest request,
+                                    std::span<const iovec> from) override;
+    Task<Result<void>> fallocate(fuse::Context& context,
+                                 fuse::NodeId node,
+                                 fuse::FileHandle handle,
+                                 std::uint32_t mode,
+                                 std::uint64_t offset,
+                                 std::uint64_t length) override;
+    Task<Result<std::uint64_t>> lseek(fuse::Context& context,
+                                      fuse::NodeId node,
+                                      fuse::FileHandle handle,
+                                      std::uint64_t offset,
+                                      std::uint32_t whence) override;
+
+    // --- nfs_directory.cpp
+    Task<Result<fuse::OpenReply>> opendir(fuse::Context& context,
+                                          fuse::NodeId node,
+                                          fuse::OpenRequest request) override;
+    Task<Result<void>> readdir(fuse::Context& context,
+                               fuse::NodeId node,
+                               fuse::FileHandle handle,
+                               std::uint64_t offset,
+                               fuse::DirectoryWriter& out) override;
+    Task<Result<void>> readdirplus(fuse::Context& context,
+                                   fuse::NodeId node,
+                                   fuse::FileHandle handle,
+                                   std::uint64_t offset,
+                                   fuse::DirectoryWriter& out) override;
+    Task<Result<void>> releasedir(fuse::Context& context,
+                                  fuse::NodeId node,
+                                  fuse::FileHandle handle) override;
+    Task<Result<void>> fsyncdir(fuse::Context& context,
+                                fuse::NodeId node,
+                                fuse::FileHandle handle,
+                                bool data_only) override;
+
+    // --- nfs_locks.cpp
+    Task<Result<fuse::Lock>> getlk(fuse::Context& context,
+                                   fuse::NodeId node,
+                                   fuse::FileHandle handle,
+                                   fuse::LockRequest request) override;
+    Task<Result<void>> setlk(fuse::Context& context,
+                             fuse::NodeId node,
+                             fuse::FileHandle handle,
+                             fuse::LockRequest request) override;
+
+  private:
+    using Lane = nfs4::Lane;
+    using Request = nfs4::Request;
+
+    NfsFs(NfsOptions options, Logger log);
+
+    // --- nfs_fs.cpp
+    [[nodiscard]] rpc::AuthSys as(const reactor::Credentials& who) const noexcept;
+    [[nodiscard]] Lane& lane(const fuse::Context& context) noexcept {
+        return client_->lane(context.reactor);
+    }
+    Task<Result<void>> find_root(reactor::Reactor& reactor);
+    [[nodiscard]] Result<OpenFilePin> file_of(fuse::NodeId node, fuse::FileHandle handle);
+    [[nodiscard]] Result<OpenFilePin> directory_of(fuse::NodeId node, fuse::FileHandle handle);
+    /// What the tenant is told about a file.
+    [[nodiscard]] fuse::Attributes attributes_of(const nfs4::Attributes& found) const noexcept;
+    /// The same, with a reference to it; `above` is the file system of its directory.
+    [[nodiscard]] Result<fuse::Entry> enter(const nfs4::FileHandle& handle,
+                                            const nfs4::Attributes& found,
+                                            const nfs4::FileSystemId& above);
+
+    // --- nfs_names.cpp
+    Task<Result<fuse::Entry>> make_node(fuse::Context& context,
+                                        fuse::NodeId parent,
+                                        Request::Make make);
+    Task<Result<fuse::Entry>> make_file(fuse::Context& context,
+                                        fuse::NodeId parent,
+                                        fuse::Name name,
+                                        std::uint32_t mode);
+    Task<Result<void>> remove(fuse::Context& context, fuse::NodeId parent, fuse::Name name);
+
+    // --- nfs_open.cpp
+    /// A name for who opens, unique to this client.
+    struct OwnerBytes {
+        std::array<std::byte, 16> bytes;
+    };
+    [[nodiscard]] OwnerBytes new_owner() noexcept;
+    /// Hands a file that is open at the server over to the tenant; or, if there is no room for
+    /// it, closes it again. Error: ENFILE.
+    Task<Result<fuse::OpenReply>> publish(fuse::Context& context,
+                                          InodePin inode,
+                                          std::uint32_t access,
+                                          nfs4::Opened opened,
+                                          std::uint64_t change);
+    Task<Result<void>> close_state(fuse::Context& context,
+                                   nfs4::FileHandle handle,
+                                   nfs4::StateId state,
+                                   reactor::Credentials who);
+    /// The server does not know `used` any more: opens anew, unless somebody has. Errors: as
+    /// OPEN.
+    Task<Result<void>> open_again(fuse::Context& context, OpenFile& file, nfs4::StateId used);
+
+    // --- nfs_io.cpp
+    struct Part;
+    Task<void> read_part(fuse::Context& context, OpenFile& file, Part& part);
+    Task<void> write_part(fuse::Context& context, OpenFile& file, Part& part);
+    Task<Result<std::size_t>> read_once(fuse::Context& context,
+                                        OpenFile& file,
+                                        std::uint64_t offset,
+                                        std::span<const iovec> to,
+                                        bool& at_end);
+    Task<Result<std::size_t>> write_once(fuse::Context& context,
+                                         OpenFile& file,
+                                         std::uint64_t offset,
+                                         nfs4::Stable stable,
+                                         std::span<const iovec> from);
+    Task<Result<void>> commit(fuse::Context& context, OpenFile& file);
+
+    // --- nfs_directory.cpp
+    Task<Result<void>> list(fuse::Context& context,
+                            fuse::NodeId node,
+                            fuse::FileHandle handle,
+                            std::uint64_t offset,
+                            fuse::DirectoryWriter& out);
+    Task<Result<void>> fetch(fuse::Context& context, OpenFile& dir, DirectoryPage& page);
+    /// False: `out` is full.
+    Result<bool> add_entries(const InodePin& dir,
+                             DirectoryPage& page,
+                             fuse::DirectoryWriter& out);
+    bool add_entry(const InodePin& dir,
+                   fuse::DirectoryWriter::Item item,
+                   const nfs4::Attributes& found,
+                   fuse::DirectoryWriter& out);
+
+    // --- nfs_locks.cpp
+    struct LockAnswer;
+    Task<Result<LockAnswer>> try_lock(fuse::Context& context,
+                                      OpenFile& file,
+                                      std::uint64_t file_id,
+                                      fuse::LockRequest request);
+    Task<Result<void>> unlock(fuse::Context& context,
+                              OpenFile& file,
+                              fuse::LockRequest request);
+    /// Whose locks end: those of one POSIX owner, or those made through one open file.
+    struct Dropped {
+        std::optional<std::uint64_t> posix_owner = {};
+        std::uint64_t made_through = 0;
+    };
+    Task<Result<void>> drop_locks(fuse::Context& context,
+                                  InodePin inode,
+                                  reactor::Credentials who,
+                                  Dropped which);
+    Task<Result<void>> wait_for_lock(fuse::Context& context, const Inode& inode, Duration time);
+
+    // --- nfs_reclaim.cpp
+    Task<Result<void>> reclaim(Lane& lane) override;
+    void lock_may_be_free(const nfs4::FileHandle& handle) override;
+    Task<void> wake_lock_waiters();
+    Task<Result<void>> reclaim_file(Lane& lane, OpenFilePin file);
+    Task<Result<void>> reclaim_locks(Lane& lane, OpenFilePin file, LockState lock);
+
+    const NfsOptions options_;
+    const Logger log_;
+    const Duration entry_valid_;
+    const Duration attributes_valid_;
+    const std::uint64_t instance_;  // random: owners of one start are not those of another
+
+    std::unique_ptr<nfs4::Client> client_;
+    std::vector<reactor::Reactor*> reactors_;
+    /// Those that wait for locks, on each reactor.
+    struct LockWaiters;
+    std::vector<std::unique_ptr<LockWaiters>> lock_waiters_;
+    Gate background_;  // home's
+
+    std::atomic<std::uint64_t> owner_count_ = 0;
+    std::atomic<bool> no_allocate_ = false, no_deallocate_ = false, no_seek_ = false;
+    InodeTable inodes_;
+    SlotTable<OpenFile> open_files_;  // after the inodes: handles pin them
+};
+
+}  // namespace dpfs::nfs

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/gate.hpp"
+#include "base/iovec_cursor.hpp"
+#include "base/or_return.hpp"
+#include "fs/nfs/nfs_fs.hpp"
+
+#include <algorithm>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <unistd.h>
+
+namespace dpfs::nfs {
+namespace {
+
+using nfs4::Op;
+
+}  // namespace
+
+/// One of several requests into which a large one is split.
+struct NfsFs::Part {
+    std::uint64_t offset = 0;
+    std::vector<iovec> buffers = {};
+    std::size_t size = 0;
+    nfs4::Stable stable = nfs4::Stable::file;
+    std::size_t done = 0;
+    Result<void> outcome = {};
+};
+
+namespace {
+
+/// Cuts `buffers` into parts of at most `size_max` bytes.
+template <class Part>
+Result<std::vector<Part>> split(std::span<const iovec> buffers,
+                                std::uint64_t offset,
+                                std::size_t size_max) {
+    std::vector<Part> parts;
+    IovecCursor cursor(buffers);
+    while (cursor.left() > 0) {
+        Part part{.offset = offset, .size = std::min(cursor.left(), size_max)};
+        const auto taken = cursor.take_iovecs(part.size, part.buffers);
+        if (!taken) return fail(taken.error());
+        offset += part.size;
+        parts.push_back(std::move(part));
+    }
+    return parts;
+}
+
+/// What of the parts is there from the first byte on without a gap.
+template <class Part>
+Result<std::size_t> sum(const std::vector<Part>& parts) {
+    std::size_t total = 0;
+    for (const Part& part : parts) {
+        total += part.done;
+        if (!part.outcome && total == 0) return fail(part.outcome.error());
+        if (part.done < part.size) break;
+    }
+    return total;
+}
+
+}  // namespace
+
+Task<Result<std::size_t>> NfsFs::read(fuse::Context& context,
+                                      fuse::NodeId node,
+                                      fuse::FileHandle handle,
+                                      fuse::ReadRequest request,
+                                      std::span<const iovec> to) {
+    const OpenFilePin file = co_await or_return(file_of(node, handle));
+    if (file->locks_lost.load()) co_return fail(Errno::io_error);
+    const std::size_t size_max = client_->read_size_max();
+    if (request.size <= size_max) {
+        bool at_end = false;
+        const std::size_t size =
+            co_await or_return(co_await read_once(context, *file, request.offset, to, at_end));
+        if (size == request.size || at_end) co_return size;
+        // The server gave less than there is: the rest is asked for as a part of a larger one.
+    }
+    auto parts = co_await or_return(split<Part>(to, request.offset, size_max));
+    Gate reading;
+    for (Part& part : parts) reading.spawn(read_part(context, *file, part));
+    co_await reading.close();
+    co_return sum(parts);
+}
+
+Task<void> NfsFs::read_part(fuse::Context& context, OpenFile& file, Part& part) {
+    bool at_end = false;
+    while (part.done < part.size && !at_end) {
+        std::vector<iovec> rest;
+        IovecCursor cursor(part.buffers);
+        part.outcome = cursor.skip(part.done);
+        if (part.outcome) part.outcome = cursor.take_iovecs(part.size - part.done, rest);
+        if (!part.outcome) co_return;
+        const auto size =
+            co_await read_once(context, file, part.offset + part.done, rest, at_end);
+        if (!size) {
+            part.outcome = fail(size.error());
+            co_return;
+        }
+        part.done += *size;
+        if (*size == 0 && !at_end) {
+            part.outcome = fail(Errno::io_error);  // nothing, and not the end: no progress
+            co_return;
+        }
+    }
+}
+
+Task<Result<std::size_t>> NfsFs::read_once(fuse::Context& context,
+                                           OpenFile& file,
+                                           std::uint64_t offset,
+                                           std::span<const iovec> to,
+                                           bool& at_end) {
+    Lane& lane = this->lane(context);
+    for (int attempt = 1;; ++attempt) {
+        const nfs4::StateId used = file.current_state();
+        const auto request = lane.request(as(file.opener));
+        request->put_file(file.inode->handle());
+        // Sequence 0: the state as it is now, whatever is under way (RFC 8881, 8.2.2).
+        request->put_read({.other = used.other}, offset, to);
+        co_await or_return(co_await lane.run(*request, &context.cancel));
+        if (is_state_lost(request->status()) && attempt < state_attempt_count_max) {
+            co_await or_return(co_await open_again(context, file, used));
+            continue;
+        }
+        co_await or_return(request->take(Op::putfh));
+        co_await or_return(request->take(Op::read));
+        at_end = request->reader().boolean();
+        co_await or_return(request->taken());
+        co_return request->data_size();
+    }
+}
+
+Task<Result<std::size_t>> NfsFs::write(fuse::Context& context,
+                                       fuse::NodeId node,
+                                       fuse::FileHandle handle,
+                                       fuse::WriteRequest request,
+                                       std::span<const iovec> from) {
+    const OpenFilePin file = co_await or_return(file_of(node, handle));
+    if (file->locks_lost.load()) co_return fail(Errno::io_error);
+    const std::size_t size_max = client_->write_size_max();
+    auto parts = co_await or_return(split<Part>(from, request.offset, size_max));
+    if (parts.size() == 1) {
+        co_await write_part(context, *file, parts.front());
+    } else {
+        Gate writing;
+        for (Part& part : parts) writing.spawn(write_part(context, *file, part));
+        co_await writing.close();
+    }
+    co_return sum(parts);
+}
+
+Task<void> NfsFs::write_part(fuse::Context& context, OpenFile& file, Part& part) {
+    while (part.done < part.size) {
+        std::vector<iovec> rest;
+        IovecCursor cursor(part.buffers);
+        part.outcome = cursor.skip(part.done);
+        if (part.outcome) part.outcome = cursor.take_iovecs(part.size - part.done, rest);
+        if (!part.outcome) co_return;
+        const auto size =
+            co_await write_once(context, file, part.offset + part.done, part.stable, rest);
+        if (!size) {
+            part.outcome = fail(size.error());
+            co_return;
+        }
+        part.done += *size;
+    }
+}
+
+Task<Result<std::size_t>> NfsFs::write_once(fuse::Context& context,
+                                            OpenFile& file,
+                                            std::uint64_t offset,
+                                            nfs4::Stable stable,
+                                            std::span<const iovec> from) {
+    Lane& lane = this->lane(context);
+    for (int attempt = 1;; ++attempt) {
+        const nfs4::StateId used = file.current_state();
+        const auto request = lane.request(as(file.opener));
+        request->put_file(file.inode->handle());
+        request->put_write({.other = used.other}, offset, stable, from);
+        co_await or_return(co_await lane.run(*request, &context.cancel));
+        if (is_state_lost(request->status()) && attempt < state_attempt_count_max) {
+            co_await or_return(co_await open_again(context, file, used));
+            continue;
+        }
+        co_await or_return(request->take(Op::putfh));
+        co_await or_return(request->take(Op::write));
+        const std::uint32_t count = request->reader().u32();
+        co_await or_return(request->taken());
+        // More than was sent, or nothing at all, is no answer.
+        if (count == 0 || count > total_size(from)) co_return fail(Errno::io_error);
+        co_return std::size_t{count};
+    }
+}
+
+Task<Result<void>> NfsFs::commit(fuse::Context& context, OpenFile& file) {
+    Lane& lane = this->lane(context);
+    const auto request = lane.request(as(file.opener));
+    request->put_file(file.inode->handle());
+    request->put_commit(0, 0);  // all of it
+    co_await or_return(co_await lane.run(*request, &context.cancel));
+    co_await or_return(request->take(Op::putfh));
+    co_return request->take(Op::commit);
+}
+
+Task<Result<void>> NfsFs::fallocate(fuse::Context& context,
+                                    fuse::NodeId node,
+                                    fuse::FileHandle handle,
+                                    std::uint32_t mode,
+                                    std::uint64_t offset,
+                                    std::uint64_t length) {
+    const bool punches = mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
+    // ALLOCATE extends the file, and nothing zeroes a range in one step.
+    if (mode != 0 && !punches) co_return fail(Errno::not_supported);
+    auto& refused = punches ? no_deallocate_ : no_allocate_;
+    if (client_->options().minor_version < 2 || refused.load()) {
+        co_return fail(Errno::not_supported);
+    }
+    const OpenFilePin file = co_await or_return(file_of(node, handle));
+    Lane& lane = this->lane(context);
+    const Op op = punches ? Op::deallocate : Op::allocate;
+    const auto request = lane.request(as(file->opener));
+    request->put_file(file->inode->handle());
+    request->put_range(op, {.other = file->current_state().other}, offset, length);
+    co_await or_return(co_await lane.run(*request, &context.cancel));
+    if (request->status() == nfs4::Status::notsupp) refused.store(true);
+    co_await or_return(request->take(Op::putfh));
+    co_return request->take(op);
+}
+
+Task<Result<std::uint64_t>> NfsFs::lseek(fuse::Context& context,
+                                         fuse::NodeId node,
+                                         fuse::FileHandle handle,
+                                         std::uint64_t offset,
+                                         std::uint32_t whence) {
+    // ENOSYS: the tenant's kernel takes the whole file for data from then on.
+    if (client_->options().minor_version < 2 || no_seek_.load()) {
+        co_return fail(Errno::not_implemented);
+    }
+    const OpenFilePin file = co_await or_return(file_of(node, handle));
+    Lane& lane = this->lane(context);
+    const auto request = lane.request(as(file->opener));
+    request->put_file(file->inode->handle());
+    request->put_state(Op::seek, {.other = file->current_state().other});
+    request->writer().u64(offset);
+    request->writer().u32(whence == SEEK_DATA ? 0 : 1);
+    co_await or_return(co_await lane.run(*request, &context.cancel));
+    if (request->status() == nfs4::Status::notsupp) {
+        no_seek_.store(true);
+        co_return fail(Errno::not_implemented);
+    }
+    co_await or_return(request->take(Op::putfh));
+    co_await or_return(request->take(Op::seek));
+    const bool at_end = request->reader().boolean();
+    const std::uint64_t found = request->reader().u64();
+    co_await or_return(request->taken());
+    // No data behind `offset` (RFC 7862, 15.11.3).
+    if (at_end && whence == SEEK_DATA) co_return fail(Errno::no_device);
+    co_return found;
+}
+
+}  // namespace dpfs::nfs

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/or_return.hpp"
+#include "fs/nfs/nfs_fs.hpp"
+
+#include <fcntl.h>
+#include <random>
+#include <sys/stat.h>
+
+namespace dpfs::nfs {
+namespace {
+
+using nfs4::FileType;
+using nfs4::Op;
+
+constexpr std::uint32_t permission_bits = 07777;
+
+Result<FileType> type_of(std::uint32_t mode) noexcept {
+    switch (mode & S_IFMT) {
+        case 0:
+        case S_IFREG:
+            return FileType::regular;
+        case S_IFBLK:
+            return FileType::block;
+        case S_IFCHR:
+            return FileType::character;
+        case S_IFIFO:
+            return FileType::fifo;
+        case S_IFSOCK:
+            return FileType::socket;
+        default:
+            return fail(Errno::invalid);
+    }
+}
+
+nfs4::Verifier random_verifier() {
+    std::random_device random;
+    nfs4::Verifier verifier = {};
+    for (std::byte& each : verifier) each = std::byte(random() & 0xff);
+    return verifier;
+}
+
+}  // namespace
+
+Task<Result<fuse::Entry>> NfsFs::lookup(fuse::Context& context,
+                                        fuse::NodeId parent,
+                                        fuse::Name name) {
+    const InodePin dir = co_await or_return(inodes_.pin(parent));
+    Lane& lane = this->lane(context);
+    const auto request = lane.request(as(context.caller));
+    request->put_file(dir->handle());
+    request->put_name(Op::lookup, name.view());
+    request->put(Op::getfh);
+    request->put_getattr(file_attributes);
+    co_await or_return(co_await lane.run(*request, &context.cancel));
+    co_await or_return(request->take(Op::putfh));
+    co_await or_return(request->take(Op::lookup));
+    const auto handle = co_await or_return(request->take_file_handle());
+    const auto found = co_await or_return(request->take_attributes(file_attributes));
+    co_return enter(handle, found, dir->fsid());
+}
+
+Task<void> NfsFs::forget(fuse::Context& context, std::span<const fuse::Forget> nodes) {
+    static_cast<void>(context);
+    for (const fuse::Forget& each : nodes) {
+        const auto inode = inodes_.pin(each.node);
+        if (inode) inodes_.forget(*inode, each.count);
+    }
+    return Task<void>::ready();
+}
+
+Task<Result<fuse::Entry>> NfsFs::make_node(fuse::Context& context,
+                                           fuse::NodeId parent,
+                                           Request::Make make) {
+    if (options_.read_only) co_return fail(Errno::read_only);
+    const InodePin dir = co_await or_return(inodes_.pin(parent));
+    Lane& lane = this->lane(context);
+    const auto request = lane.request(as(context.caller));
+    request->put_file(dir->handle());
+    request->must_be_cached();
+    request->put_create(make);
+    request->put(Op::getfh);
+    request->put_getattr(file_attributes);
+    co_await or_return(co_await lane.run(*request, &context.cancel));
+    co_await or_return(request->take(Op::putfh));
+    co_await or_return(request->take(Op::create));
+    request->reader().fixed(20);  // change_info4
+    nfs4::AttributeSet::take(request->reader());
+    const auto handle = co_await or_return(request->take_file_handle());
+    const auto found = co_await or_return(request->take_attributes(file_attributes));
+    co_return enter(handle, found, dir->fsid());
+}
+
+Task<Result<fuse::Entry>> NfsFs::mknod(fuse::Context& context,
+                                       fuse::NodeId parent,
+                                       fuse::Name name,
+                                       fuse::MakeRequest request) {
+    const auto type = type_of(request.mode);
+    if (!type) return Task<Result<fuse::Entry>>::ready(fail(type.error()));
+    const std::uint32_t mode = request.mode & permission_bits & ~request.umask;
+    if (*type == FileType::regular) return make_file(context, parent, name, mode);
+    Request::Make make{.type = *type, .name = name.view()};
+    make.device_major = (request.rdev >> 8) & 0xfff;
+    make.device_minor = (request.rdev & 0xff) | ((request.rdev >> 12) & 0xfff00);
+    make.attributes.mode = mode;
+    return make_node(context, parent, make);
+}
+
+Task<Result<fuse::Entry>> NfsFs::mkdir(fuse::Context& context,
+                                       fuse::NodeId parent,
+                                       fuse::Name name,
+                                       fuse::MakeRequest request) {
+    Request::Make make{.type = FileType::directory, .name = name.view()};
+    make.attributes.mode = request.mode & permission_bits & ~request.umask;
+    return make_node(context, parent, make);
+}
+
+Task<Result<fuse::Entry>> NfsFs::symlink(fuse::Context& context,
+                                         fuse::NodeId parent,
+                                         fuse::Name name,
+                                         std::string_view target_with_nul,
+                                         fuse::SecurityContext security) {
+    static_cast<void>(security);
+    Request::Make make{.type = FileType::link, .name = name.view()};
+    make.target = target_with_nul.substr(0, target_with_nul.find('\0'));
+    make.attributes.mode = 0777;
+    return make_node(context, parent, make);
+}
+
+/// A regular file that stays closed: OPEN is the only way to make one, and its state is given
+/// back in the same compound, as the current one (RFC 8881, 16.2.3.1.2).
+Task<Result<fuse::Entry>> NfsFs::make_file(fuse::Context& context,
+                                           fuse::NodeId parent,
+                                           fuse::Name name,
+                                           std::uint32_t mode) {
+    if (options_.read_only) co_return fail(Errno::read_only);
+    const InodePin dir = co_await or_return(inodes_.pin(parent));
+    Lane& lane = this->lane(context);
+    const OwnerBytes owner = new_owner();
+    nfs4::OpenArguments open{.access = nfs4::share::access_read,
+                             .owner = {client_->client_id(), owner.bytes},
+                             .claim = nfs4::Claim::null,
+                             .name = name.view(),
+                             .create = true,
+                             .mode = nfs4::CreateMode::guarded};
+    open.attributes.mode = mode;
+    const auto request = lane.request(as(context.caller));
+    request->put_file(dir->handle());
+    request->must_be_cached();
+    request->put_open(open);
+    request->put(Op::getfh);
+    request->put_getattr(file_attributes);
+    request->put_close({.sequence = 1});
+    co_await or_return(co_await lane.run(*request, &context.cancel));
+    co_await or_return(request->take(Op::putfh));
+    co_await or_return(request->take(Op::open));
+    static_cast<void>(nfs4::take_opened(request->reader()));
+    const auto handle = co_await or_return(request->take_file_handle());
+    const auto found = co_await or_return(request->take_attributes(file_attributes));
+    co_return enter(handle, found, dir->fsid());
+}
+
+Task<Result<fuse::Created>> NfsFs::create(fuse::Context& context,
+                                          fuse::NodeId parent,
+                                          fuse::Name name,
+                                          fuse::CreateRequest request) {
+    if (options_.read_only) co_return fail(Errno::read_only);
+    const InodePin dir = co_await or_return(inodes_.pin(parent));
+    Lane& lane = this->lane(context);
+    const OwnerBytes owner = new_owner();
+    const std::uint32_t access = access_of(request.flags);
+    nfs4::OpenArguments open{.access = access,
+                             .owner = {client_->client_id(), owner.bytes},
+                             .claim = nfs4::Claim::null,
+                             .name = name.view(),
+                             .create = true};
+    open.attributes.mode = request.mode & permission_bits & ~request.umask;
+    if ((request.flags & O_EXCL) != 0) {
+        open.mode = nfs4::CreateMode::exclusive4_1;
+        open.verifier = random_verifier();
+    } else if ((request.flags & O_TRUNC) != 0) {
+        open.attributes.size = 0;
+    }
+    const auto made = lane.request(as(context.caller));
+    made->put_file(dir->handle());
+    made->must_be_cached();
+    made->put_open(open);
+    made->put(Op::getfh);
+    made->put_getattr(file_attributes);
+    co_await or_return(co_await lane.run(*made, &context.cancel));
+    co_await or_return(made->take(Op::putfh));
+    co_await or_return(made->take(Op::open));
+    const nfs4::Opened opened = nfs4::take_opened(made->reader());
+    const auto handle = co_await or_return(made->take_file_handle());
+    const auto found = co_await or_return(made->take_attributes(file_attributes));
+    const auto entry = co_await or_return(enter(handle, found, dir->fsid()));
+    InodePin inode = co_await or_return(inodes_.pin(entry.node));
+    const auto reply = co_await publish(context, inode.share(), access, opened, found.change);
+    if (!reply) {
+        inodes_.forget(inode, 1);
+        co_return fail(reply.error());
+    }
+    co_return fuse::Created{.entry = entry, .open = *reply};
+}
+
+Task<Result<fuse::Entry>> NfsFs::link(fuse::Context& context,
+                                      fuse::NodeId node,
+                                      fuse::NodeId new_parent,
+                                      fuse::Name new_name) {
+    if (options_.read_only) co_return fail(Errno::read_only);
+    const InodePin inode = co_await or_return(inodes_.pin(node));
+    const InodePin dir = co_await or_return(inodes_.pin(new_parent));
+    Lane& lane = this->lane(context);
+    const auto request = lane.request(as(context.caller));
+    request->put_file(inode->handle());
+    request->put(Op::savefh);
+    request->put_file(dir->handle());
+    request->must_be_cached();
+    request->put_name(Op::link, new_name.view());
+    request->put(Op::restorefh);
+    request->put_getattr(file_attributes);
+    co_await or_return(co_await lane.run(*request, &context.cancel));
+    co_await or_return(request->take(Op::putfh));
+    co_await or_return(request->take(Op::savefh));
+    co_await or_return(request->take(Op::putfh));
+    co_await or_return(request->take(Op::link));
+    request->reader().fixed(20);  // change_info4
+    co_await or_return(request->take(Op::restorefh));
+    const auto found = co_await or_return(request->take_attributes(file_attributes));
+    co_return enter(inode->handle(), found, dir->fsid());
+}
+
+Task<Result<void>> NfsFs::unlink(fuse::Context& context, fuse::NodeId parent, fuse::Name name) {
+    return remove(context, parent, name);
+}
+
+Task<Result<void>> NfsFs::rmdir(fuse::Context& context, fuse::NodeId parent, fuse::Name name) {
+    // The tenant's kernel has looked the name up: it is a directory, and unlink() is for
+    // others.
+    return remove(context, parent, name);
+}
+
+Task<Result<void>> NfsFs::remove(fuse::Context& context, fuse::NodeId parent, fuse::Name name) {
+    if (options_.read_only) co_return fail(Errno::read_only);
+    const InodePin dir = co_await or_return(inodes_.pin(parent));
+    Lane& lane = this->lane(context);
+    const auto request = lane.request(as(context.caller));
+    request->put_file(dir->handle());
+    request->must_be_cached();
+    request->put_name(Op::remove, name.view());
+    co_await or_return(co_await lane.run(*request, &context.cancel));
+    co_await or_return(request->take(Op::putfh));
+    co_return request->take(Op::remove);
+}
+
+Task<Result<void>> NfsFs::rename(fuse::Context& context,
+                                 fuse::NodeId parent,
+                                 fuse::Name name,
+                                 fuse::NodeId new_parent,
+                                 fuse::Name new_name,
+                                 std::uint32_t flags) {
+    // NFS knows none of RENAME_NOREPLACE and its kind, and to look first would be a race.
+    if (flags != 0) co_return fail(Errno::invalid);
+    if (options_.read_only) co_return fail(Errno::read_only);
+    const InodePin from = co_await or_return(inodes_.pin(parent));
+    const InodePin to = co_await or_return(inodes_.pin(new_parent));
+    Lane& lane = this->lane(context);
+    const auto request = lane.request(as(context.caller));
+    request->put_file(from->handle());
+    request->put(Op::savefh);
+    request->put_file(to->handle());
+    request->must_be_cached();
+    request->put_rename(name.view(), new_name.view());
+    co_await or_return(co_await lane.run(*request, &context.cancel));
+    co_await or_return(request->take(Op::putfh));
+    co_await or_return(request->take(Op::savefh));
+    co_await or_return(request->take(Op::putfh));
+    co_return request->take(Op::rename);
+}
+
+}  // namespace dpfs::nfs

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/time.hpp"
+#include "net/nfs4/client_options.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace dpfs::nfs {
+
+/// How much the tenant may keep in its own caches.
+enum class CachePolicy : std::uint8_t {
+    never,      ///< nothing: each request asks the server
+    automatic,  ///< "auto": names and attributes for a second, data until the file has changed
+    always,     ///< everything, for a day: only where nobody else changes the export
+};
+
+/// Whose requests go to the server as somebody else's.
+enum class Squash : std::uint8_t {
+    none,
+    root,  ///< uid 0 and gid 0 of the tenant become the anonymous ones
+    all,   ///< everybody does
+};
+
+/// What an NfsFs serves, and how. Every field has a usable default but the server and export.
+struct NfsOptions {
+    nfs4::ClientOptions client = {};
+    std::string export_path = {};  ///< from the server's (pseudo) root
+    bool read_only = false;
+
+    CachePolicy cache = CachePolicy::automatic;
+    std::optional<Duration> entry_valid = {};       ///< unset: as the policy says
+    std::optional<Duration> attributes_valid = {};  ///< the same
+
+    Squash squash = Squash::none;
+    std::uint32_t anonymous_uid = 65534;
+    std::uint32_t anonymous_gid = 65534;
+
+    std::size_t inode_count_max = 1'000'000;  ///< more get ENFILE
+    std::size_t open_file_count_max = 65536;  ///< the same
+    Duration lock_wait_max = seconds(30);     ///< then a blocked lock ends with EINTR
+};
+
+}  // namespace dpfs::nfs

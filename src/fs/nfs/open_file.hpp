@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "fs/nfs/inode.hpp"
+#include "net/nfs4/wire.hpp"
+#include "reactor/credentials.hpp"
+
+#include <atomic>
+#include <cstdint>
+#include <fcntl.h>
+#include <mutex>
+#include <vector>
+
+namespace dpfs::nfs {
+
+/// What an open of the tenant (O_*) asks the server for.
+[[nodiscard]] inline std::uint32_t access_of(std::uint32_t flags) noexcept {
+    switch (flags & O_ACCMODE) {
+        case O_WRONLY:
+            return nfs4::share::access_write;
+        case O_RDWR:
+            return nfs4::share::access_read | nfs4::share::access_write;
+        default:
+            return nfs4::share::access_read;
+    }
+}
+
+/// A part of a directory's listing that the server has sent, and the tenant not all taken.
+struct DirectoryPage {
+    std::vector<std::byte> entries;  ///< dirlist4, from an entry's first item on
+    std::size_t position = 0;
+    std::uint64_t offset = ~std::uint64_t{0};  ///< of the tenant, to which `position` belongs
+    bool at_end = false;                       ///< nothing comes behind it
+    nfs4::Verifier verifier = {};
+    bool with_handles = false;
+};
+
+/// What a tenant's file handle stands for: one OPEN at the server, with an owner of its own, so
+/// that handles on one file are independent of each other; or a directory that is listed.
+///
+/// Thread    any that has it pinned; `mutex` is never held across a wait.
+class OpenFile {
+  public:
+    InodePin inode;
+    /// Who opened it: its reads and writes are made as that one, as a local file's would be.
+    reactor::Credentials opener;
+    std::uint32_t access = 0;  ///< nfs4::share::access_*
+    bool is_directory = false;
+
+    std::mutex mutex;
+    DirectoryPage page;
+    nfs4::StateId state;
+    /// Its locks were lost with the server's memory of them: nothing is as the locker thinks.
+    std::atomic<bool> locks_lost = false;
+
+    [[nodiscard]] nfs4::StateId current_state() {
+        const std::lock_guard lock(mutex);
+        return state;
+    }
+    void set_state(const nfs4::StateId& now) {
+        const std::lock_guard lock(mutex);
+        state = now;
+    }
+
+    void recycle() noexcept {
+        page = {};
+        state = {};
+        access = 0;
+        is_directory = false;
+        locks_lost.store(false, std::memory_order_relaxed);
+        inode.release();
+    }
+};
+
+using OpenFilePin = SlotTable<OpenFile>::Pin;
+
+}  // namespace dpfs::nfs
