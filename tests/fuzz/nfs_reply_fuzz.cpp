@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a hostile server may send, through every parser of results: nothing outside the reply is
+// read, whatever it says. The first byte chooses the parser.
+#include "net/nfs4/request.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+namespace {
+
+using namespace dpfs;
+using namespace dpfs::nfs4;
+
+constexpr AttributeSet everything = {Attribute::supported,
+                                     Attribute::type,
+                                     Attribute::change,
+                                     Attribute::size,
+                                     Attribute::fsid,
+                                     Attribute::lease_time,
+                                     Attribute::rdattr_error,
+                                     Attribute::filehandle,
+                                     Attribute::fileid,
+                                     Attribute::mode,
+                                     Attribute::link_count,
+                                     Attribute::owner,
+                                     Attribute::owner_group,
+                                     Attribute::rawdev,
+                                     Attribute::space_used,
+                                     Attribute::time_access,
+                                     Attribute::time_metadata,
+                                     Attribute::time_modify,
+                                     Attribute::xattr_support};
+
+void parse(std::uint8_t choice, rpc::XdrReader in) {
+    switch (choice % 5) {
+        case 0:
+            static_cast<void>(take_attributes(in, everything));
+            break;
+        case 1:
+            static_cast<void>(take_opened(in));
+            break;
+        case 2:
+            static_cast<void>(rpc::take_reply_header(in));
+            break;
+        case 3:
+            static_cast<void>(rpc::take_call_header(in));
+            break;
+        default:
+            while (in.ok() && in.boolean()) {  // a listing
+                in.u64();
+                in.string(opaque_max);
+                const auto found = take_attributes(in, everything);
+                static_cast<void>(parse_owner(found.owner));
+            }
+    }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size == 0) return 0;
+    parse(data[0], rpc::XdrReader(std::as_bytes(std::span(data + 1, size - 1))));
+    return 0;
+}
