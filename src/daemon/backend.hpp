@@ -27,7 +27,7 @@ inline constexpr std::array<std::string_view, 4> backend_names = {
         case Backend::aio:
             return "a local directory, where io_uring is forbidden (epoll and libaio)";
         case Backend::nfs:
-            return "an export of an NFS server, by a client of our own (NFSv4.1 and 4.2)";
+            return "an export of an NFS server (NFSv4.1 and 4.2); experimental";
     }
     return {};
 }

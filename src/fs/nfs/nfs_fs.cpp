@@ -6,6 +6,7 @@
 #include "fuse/wire_init.hpp"
 #include "fuse/wire_inode.hpp"
 
+#include <algorithm>
 #include <random>
 #include <sys/stat.h>
 
@@ -171,6 +172,9 @@ rpc::AuthSys NfsFs::as(const reactor::Credentials& who) const noexcept {
     if (options_.squash == Squash::all || (options_.squash == Squash::root && who.gid == 0)) {
         auth.gid = options_.anonymous_gid;
     }
+    // Root's group would come in by the side door; who has it goes without the others as well.
+    const bool has_group_of_root = std::ranges::find(auth.groups, 0U) != auth.groups.end();
+    if (options_.squash == Squash::root && has_group_of_root) auth.groups = {};
     return auth;
 }
 
