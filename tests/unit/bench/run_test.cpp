@@ -187,7 +187,7 @@ TEST_F(Run, uses_the_file_that_is_there) {
     const std::string path = testing::TempDir() + "dpfs-bench-test-data";
     std::ofstream(path) << std::string(options.load.file_size.bytes, 'x');
     options.floors = {path};
-    options.load.works.works = {Work::randread, Work::seqwrite};
+    options.load.works.works = {Work::seqwrite, Work::randread};
     work();
     std::ifstream file(path);
     EXPECT_NE(file.get(), 'x') << "the floor wrote to another file";
