@@ -286,6 +286,9 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     // --- nfs_reclaim.cpp
     Task<Result<void>> reclaim(Lane& lane) override;
     void lock_may_be_free(const nfs4::FileHandle& handle) override;
+    nfs4::Status recall(const nfs4::FileHandle& handle,
+                        const nfs4::StateId& delegation) override;
+    void copy_ended(const nfs4::CopyOutcome& outcome) override;
     Task<void> wake_lock_waiters();
     Task<Result<void>> reclaim_file(Lane& lane, OpenFilePin file);
     Task<Result<void>> reclaim_locks(Lane& lane, OpenFilePin file, LockState lock);

@@ -120,6 +120,17 @@ void NfsFs::lock_may_be_free(const nfs4::FileHandle& handle) {
     background_.spawn(wake_lock_waiters());
 }
 
+nfs4::Status NfsFs::recall(const nfs4::FileHandle& handle, const nfs4::StateId& delegation) {
+    // Each delegation that comes is given back where it came: none is ours.
+    static_cast<void>(handle);
+    static_cast<void>(delegation);
+    return nfs4::Status::bad_stateid;
+}
+
+void NfsFs::copy_ended(const nfs4::CopyOutcome& outcome) {
+    static_cast<void>(outcome);  // no copy is asked for
+}
+
 Task<void> NfsFs::wake_lock_waiters() {
     for (const auto& waiters : lock_waiters_) {
         co_await reactor::Reactor::switch_to(waiters->reactor);

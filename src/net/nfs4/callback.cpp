@@ -11,6 +11,27 @@ constexpr std::uint32_t callback_version = 1;
 constexpr std::size_t callback_tag_size_max = 1024;
 constexpr std::uint32_t callback_count_max = 8;
 
+/// The arguments of CB_OFFLOAD: write_response4 with the count and verifier if all went well,
+/// the number of bytes alone if not (RFC 7862, 16.1.1).
+CopyOutcome take_copy_outcome(rpc::XdrReader& in) {
+    CopyOutcome outcome;
+    outcome.handle = FileHandle(in.opaque(file_handle_size_max));
+    outcome.copy = take_state_id(in);
+    outcome.status = Status{in.u32()};
+    if (outcome.status != Status::ok) {
+        outcome.size = in.u64();
+        return outcome;
+    }
+    const std::uint32_t callback_id_count = in.count(sizeof(StateId));
+    for (std::uint32_t i = 0; i < callback_id_count && in.ok(); ++i) {
+        static_cast<void>(take_state_id(in));
+    }
+    outcome.size = in.u64();
+    outcome.stable = Stable{in.u32()};
+    outcome.verifier = take_verifier(in);
+    return outcome;
+}
+
 }  // namespace
 
 /// CB_COMPOUND (RFC 8881, 20): CB_SEQUENCE first, then what the server wants of us. All is
@@ -85,11 +106,10 @@ Status Client::answer_operation(Lane& lane,
         case CallbackOp::sequence:
             return answer_sequence(lane, in, out);
         case CallbackOp::recall: {
-            static_cast<void>(take_state_id(in));
-            in.boolean();
-            in.opaque(file_handle_size_max);
-            // Each delegation that comes is given back where it came: none is ours.
-            status = Status::bad_stateid;
+            const StateId delegation = take_state_id(in);
+            in.boolean();  // the file is about to be truncated: what is cached need not be kept
+            const FileHandle handle(in.opaque(file_handle_size_max));
+            if (in.ok()) status = holder_.recall(handle, delegation);
             break;
         }
         case CallbackOp::recall_slot:
@@ -102,7 +122,11 @@ Status Client::answer_operation(Lane& lane,
             if (in.ok()) holder_.lock_may_be_free(handle);
             break;
         }
-        case CallbackOp::offload:
+        case CallbackOp::offload: {
+            const CopyOutcome outcome = take_copy_outcome(in);
+            if (in.ok()) holder_.copy_ended(outcome);
+            break;
+        }
         default:
             status = Status::notsupp;
             break;

@@ -14,6 +14,16 @@
 
 namespace dpfs::nfs4 {
 
+/// How a copy that the server made on its own ended (CB_OFFLOAD; RFC 7862, 16.1).
+struct CopyOutcome {
+    FileHandle handle;  ///< where to
+    StateId copy;       ///< names it, as COPY's answer did
+    Status status = Status::ok;
+    std::uint64_t size = 0;  ///< bytes copied, also if it failed
+    Stable stable = Stable::unstable;
+    Verifier verifier = {};  ///< of the bytes that are not stable
+};
+
 /// What holds state at the server, and wants it back when the server has lost it.
 class StateHolder {
   public:
@@ -22,6 +32,12 @@ class StateHolder {
     virtual Task<Result<void>> reclaim(Lane& lane) = 0;
     /// A blocked lock may be free now (CB_NOTIFY_LOCK). Thread: the home reactor's.
     virtual void lock_may_be_free(const FileHandle& handle) = 0;
+    /// The server wants a delegation back (CB_RECALL; RFC 8881, 20.2). ok: it will be returned
+    /// soon, in a request of its own; bad_stateid: it is not ours. Thread: any of the
+    /// reactors'.
+    virtual Status recall(const FileHandle& handle, const StateId& delegation) = 0;
+    /// An asynchronous copy has ended. Thread: any of the reactors'.
+    virtual void copy_ended(const CopyOutcome& outcome) = 0;
 
   protected:
     ~StateHolder() = default;
