@@ -54,7 +54,7 @@ std::expected<std::unique_ptr<Client>, std::string> Client::make(
     StateHolder& holder,
     Logger log) {
     rpc::ConnectionOptions connection;
-    connection.privileged_port = options.privileged_port;
+    connection.tcp.privileged_port = options.privileged_port;
     connection.answer_time_max = options.answer_time_max;
     for (const std::string& server : options.servers) {
         auto found = rpc::resolve_server(server, default_port);

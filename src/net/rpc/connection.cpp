@@ -7,8 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <random>
 
 namespace dpfs::rpc {
@@ -20,61 +18,6 @@ constexpr std::uint32_t place_mask = place_count_max - 1;
 
 constexpr std::size_t batch_iovec_count_max = 512;
 constexpr std::size_t batch_size_max = 1 << 20;  // bytes, before the last call of a batch
-
-void set_option(int fd, int level, int name, int value) noexcept {
-    // What a socket cannot do it does without: none of these is needed for being right.
-    ::setsockopt(fd, level, name, &value, sizeof value);
-}
-
-void set_options(int fd) noexcept {
-    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 30);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 10);
-    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
-}
-
-/// A port that only root may have. Errors: EADDRINUSE, EACCES.
-Result<void> bind_privileged(int fd, sa_family_t family) noexcept {
-    constexpr std::uint16_t first = 1023;
-    constexpr std::uint16_t last = 600;
-    for (std::uint16_t port = first; port >= last; --port) {
-        sockaddr_storage any = {};
-        any.ss_family = family;
-        if (family == AF_INET) {
-            sockaddr_in address = {};
-            address.sin_family = family;
-            address.sin_port = htons(port);
-            std::copy_n(static_cast<const std::byte*>(static_cast<const void*>(&address)),
-                        sizeof address,
-                        static_cast<std::byte*>(static_cast<void*>(&any)));
-        } else {
-            sockaddr_in6 address = {};
-            address.sin6_family = family;
-            address.sin6_port = htons(port);
-            std::copy_n(static_cast<const std::byte*>(static_cast<const void*>(&address)),
-                        sizeof address,
-                        static_cast<std::byte*>(static_cast<void*>(&any)));
-        }
-        const auto* const name = static_cast<const sockaddr*>(static_cast<const void*>(&any));
-        if (::bind(fd, name, sizeof any) == 0) return {};
-        if (errno != EADDRINUSE) return fail_errno();
-    }
-    return fail(Errno::address_in_use);
-}
-
-/// Leaves out what has been sent.
-std::span<iovec> without(std::span<iovec> buffers, std::size_t size) noexcept {
-    while (!buffers.empty() && size >= buffers.front().iov_len) {
-        size -= buffers.front().iov_len;
-        buffers = buffers.subspan(1);
-    }
-    if (!buffers.empty()) {
-        buffers.front().iov_base = static_cast<std::byte*>(buffers.front().iov_base) + size;
-        buffers.front().iov_len -= size;
-    }
-    return buffers;
-}
 
 /// Zeros, of which a record's padding is made. sendmsg() reads only.
 iovec padding_buffer(std::size_t size) noexcept {
@@ -223,12 +166,12 @@ Task<void> Connection::run() {
     Duration pause = options_.retry_time_min;
     bool was_reported = false;
     while (!stopping_) {
-        auto fd = co_await connect();
+        auto stream = co_await connect();
         const std::uint64_t greeted_before = counters_.connects;
-        if (fd) {
-            fd_ = std::move(*fd);
+        if (stream) {
+            stream_ = std::move(*stream);
             co_await serve();
-            fd_.reset();
+            stream_.reset();
         }
         if (stopping_) break;
         if (counters_.connects != greeted_before) {
@@ -242,7 +185,7 @@ Task<void> Connection::run() {
             was_reported = true;
             log_.warning("server {} cannot be reached ({}); trying on",
                          address().text,
-                         fd ? "it does not accept us" : errno_name(fd.error()));
+                         stream ? "it does not accept us" : errno_name(stream.error()));
         }
         address_index_ = (address_index_ + 1) % options_.addresses.size();
         const auto slept = co_await reactor_.sleep(pause, &life_);
@@ -251,21 +194,10 @@ Task<void> Connection::run() {
     }
 }
 
-Task<Result<UniqueFd>> Connection::connect() {
-    const ServerAddress& to = options_.addresses[address_index_];
-    const sa_family_t family = to.address.ss_family;
-    UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (!fd) co_return fail_errno();
-    set_options(fd.get());
-    if (options_.privileged_port) {
-        co_await or_return(bind_privileged(fd.get(), family));
-    }
-    const reactor::Limit limit = {.deadline = reactor_.now() + options_.connect_time_max,
-                                  .cancel = &life_};
-    const auto* const name =
-        static_cast<const sockaddr*>(static_cast<const void*>(&to.address));
-    co_await or_return(co_await reactor_.connect(fd.get(), name, to.size, limit));
-    co_return fd;
+Task<Result<std::unique_ptr<Stream>>> Connection::connect() {
+    auto stream = co_await or_return(
+        co_await TcpStream::connect(reactor_, address(), options_.tcp, life_));
+    co_return stream;
 }
 
 Task<void> Connection::serve() {
@@ -311,7 +243,7 @@ Task<void> Connection::send_loop() {
             static_cast<void>(woken);
             continue;
         }
-        const auto sent = co_await send_batch();
+        const auto sent = co_await stream_->send(batch_buffers_, io_);
         end_batch();
         if (!sent) break;
     }
@@ -356,20 +288,6 @@ bool Connection::gather() {
         }
     }
     return !batch_buffers_.empty();
-}
-
-Task<Result<void>> Connection::send_batch() {
-    std::span<iovec> rest = batch_buffers_;
-    while (!rest.empty()) {
-        constexpr std::size_t iovec_count_max = 1024;  // IOV_MAX
-        msghdr message = {};
-        message.msg_iov = rest.data();
-        message.msg_iovlen = std::min(rest.size(), iovec_count_max);
-        const auto sent = co_await reactor_.sendmsg(fd_.get(), message, 0, {.cancel = &io_});
-        if (!sent) co_return fail(sent.error());
-        rest = without(rest, *sent);
-    }
-    co_return Result<void>();
 }
 
 void Connection::end_batch() noexcept {

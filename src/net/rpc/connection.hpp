@@ -3,9 +3,9 @@
 
 #include "base/gate.hpp"
 #include "base/log.hpp"
-#include "base/unique_fd.hpp"
 #include "net/rpc/call.hpp"
 #include "net/rpc/server_address.hpp"
+#include "net/rpc/tcp_stream.hpp"
 #include "net/rpc/wait_list.hpp"
 #include "reactor/reactor.hpp"
 
@@ -37,8 +37,7 @@ class ConnectionOwner {
 
 struct ConnectionOptions {
     std::vector<ServerAddress> addresses;  ///< tried in turn; not empty
-    bool privileged_port = false;          ///< from a port below 1024, as old servers ask
-    Duration connect_time_max = seconds(5);
+    TcpOptions tcp = {};
     Duration retry_time_min = milliseconds(50);  ///< between attempts, doubled up to the next
     Duration retry_time_max = seconds(5);
     Duration answer_time_max = seconds(60);  ///< without an answer it is made anew
@@ -97,7 +96,7 @@ class Connection {
     friend class Receiver;
 
     Task<void> run();
-    Task<Result<UniqueFd>> connect();
+    Task<Result<std::unique_ptr<Stream>>> connect();
     Task<void> serve();  // one connection, until it is broken
     Task<void> send_loop();
     Task<void> receive_loop();
@@ -109,7 +108,6 @@ class Connection {
     /// Takes the calls of the next batch from the queue; false if there are none.
     bool gather();
     void end_batch() noexcept;
-    Task<Result<void>> send_batch();
     void end_loop() noexcept;
     /// After both loops have ended: the kernel holds nothing any more.
     void settle() noexcept;
@@ -125,7 +123,7 @@ class Connection {
     ConnectionOwner& owner_;
     const Logger log_;
 
-    UniqueFd fd_;
+    std::unique_ptr<Stream> stream_;  // of the connection that there is
     std::size_t address_index_ = 0;
     bool stopping_ = false;
     bool connected_ = false;      // the loops run, and nothing has broken

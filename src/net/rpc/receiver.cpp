@@ -41,6 +41,10 @@ std::span<const std::byte> Receiver::buffered() const noexcept {
     return {buffer_.get() + begin_, end_ - begin_};
 }
 
+Task<Result<std::size_t>> Receiver::receive(std::span<iovec> to) {
+    return connection_.stream_->receive(to, connection_.io_);
+}
+
 Task<Result<void>> Receiver::fill(std::size_t size) {
     if (begin_ == end_) begin_ = end_ = 0;
     if (buffer_size - begin_ < size) {
@@ -50,14 +54,7 @@ Task<Result<void>> Receiver::fill(std::size_t size) {
     }
     while (end_ - begin_ < size) {
         iovec to = {.iov_base = buffer_.get() + end_, .iov_len = buffer_size - end_};
-        msghdr message = {};
-        message.msg_iov = &to;
-        message.msg_iovlen = 1;
-        const auto received = co_await connection_.reactor_.recvmsg(
-            connection_.fd_.get(), message, 0, {.cancel = &connection_.io_});
-        if (!received) co_return fail(received.error());
-        if (*received == 0) co_return fail(Errno::connection_reset);
-        end_ += *received;
+        end_ += co_await or_return(co_await receive({&to, 1}));
     }
     co_return Result<void>();
 }
@@ -68,14 +65,7 @@ Task<Result<void>> Receiver::read_into(std::span<std::byte> to) {
     begin_ += copied;
     for (auto rest = to.subspan(copied); !rest.empty();) {
         iovec piece = {.iov_base = rest.data(), .iov_len = rest.size()};
-        msghdr message = {};
-        message.msg_iov = &piece;
-        message.msg_iovlen = 1;
-        const auto received = co_await connection_.reactor_.recvmsg(
-            connection_.fd_.get(), message, 0, {.cancel = &connection_.io_});
-        if (!received) co_return fail(received.error());
-        if (*received == 0) co_return fail(Errno::connection_reset);
-        rest = rest.subspan(*received);
+        rest = rest.subspan(co_await or_return(co_await receive({&piece, 1})));
     }
     co_return Result<void>();
 }
@@ -198,17 +188,11 @@ Task<Result<void>> Receiver::receive_room(Call& call, std::size_t done, std::siz
         if (!all) room_.resize(iovec_count_max);
         const std::size_t wanted = total_size(room_);
         if (all) room_.push_back({.iov_base = buffer_.get(), .iov_len = buffer_size});
-        msghdr message = {};
-        message.msg_iov = room_.data();
-        message.msg_iovlen = room_.size();
-        const auto received = co_await connection_.reactor_.recvmsg(
-            connection_.fd_.get(), message, 0, {.cancel = &connection_.io_});
-        if (!received) co_return fail(received.error());
-        if (*received == 0) co_return fail(Errno::connection_reset);
-        const std::size_t direct = std::min<std::size_t>(*received, wanted);
+        const std::size_t received = co_await or_return(co_await receive(room_));
+        const std::size_t direct = std::min(received, wanted);
         connection_.counters_.bytes_direct += direct;
         done += direct;
-        end_ = *received - direct;
+        end_ = received - direct;
     }
     co_return Result<void>();
 }

@@ -38,6 +38,7 @@ class Receiver {
     };
 
     [[nodiscard]] std::span<const std::byte> buffered() const noexcept;
+    Task<Result<std::size_t>> receive(std::span<iovec> to);
     /// Reads on until `size` bytes are buffered (at most buffer_size).
     Task<Result<void>> fill(std::size_t size);
     Task<Result<void>> read_into(std::span<std::byte> to);
