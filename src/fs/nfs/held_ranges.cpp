@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fs/nfs/held_ranges.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace dpfs::nfs {
@@ -21,6 +22,16 @@ void HeldRanges::unlock(std::uint64_t start, std::uint64_t end) {
         if (held.end > end) left.push_back({end + 1, held.end, held.exclusive});
     }
     ranges_ = std::move(left);
+}
+
+std::vector<HeldRanges::Range> HeldRanges::within(std::uint64_t start,
+                                                  std::uint64_t end) const {
+    std::vector<Range> parts;
+    for (const Range& held : ranges_) {
+        if (held.end < start || held.start > end) continue;
+        parts.push_back({std::max(held.start, start), std::min(held.end, end), held.exclusive});
+    }
+    return parts;
 }
 
 }  // namespace dpfs::nfs

@@ -21,6 +21,9 @@ class HeldRanges {
     void lock(Range range);
     void unlock(std::uint64_t start, std::uint64_t end);
 
+    /// The parts of what is held that lie in [start, end].
+    [[nodiscard]] std::vector<Range> within(std::uint64_t start, std::uint64_t end) const;
+
     [[nodiscard]] bool empty() const noexcept { return ranges_.empty(); }
     [[nodiscard]] const std::vector<Range>& list() const noexcept { return ranges_; }
 

@@ -10,9 +10,18 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <sys/stat.h>
 #include <vector>
 
 namespace dpfs::nfs {
+
+/// What a write by another than root takes away from a file's mode (Linux:
+/// setattr_should_drop_suidgid): set-group-id without the group's right to execute stays.
+[[nodiscard]] inline std::uint32_t set_id_bits(std::uint32_t mode) noexcept {
+    std::uint32_t bits = mode & S_ISUID;
+    if ((mode & S_IXGRP) != 0) bits |= mode & S_ISGID;
+    return bits;
+}
 
 /// What one owner of the tenant holds in one file: its lock state at the server.
 struct LockState {
@@ -37,6 +46,9 @@ class Inode {
     /// that let them be kept, or dropped them.
     std::atomic<std::uint64_t> cached_change = 0;
 
+    /// Its mode, when it was seen last, had bits that a write by another clears.
+    std::atomic<bool> may_have_set_id = false;
+
     std::mutex mutex;
     std::vector<LockState> locks;
 
@@ -44,6 +56,7 @@ class Inode {
     void recycle() noexcept {
         handle_ = {};
         cached_change.store(0, std::memory_order_relaxed);
+        may_have_set_id.store(false, std::memory_order_relaxed);
         locks.clear();
         reference_count_ = 0;
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/or_return.hpp"
-#include "fs/nfs/nfs_fs.hpp"
+#include "fs/nfs/run_with_state.hpp"
 
 #include <algorithm>
 
@@ -20,6 +20,7 @@ constexpr nfs4::AttributeSet space_attributes = {
     Attribute::space_total,
 };
 constexpr std::size_t link_size_max = 4096;  // PATH_MAX
+constexpr std::uint32_t permission_bits = 07777;
 
 std::optional<nfs4::NewAttributes::SetTime> to_set_time(
     const std::optional<fuse::SetAttributes::Time>& time) noexcept {
@@ -30,20 +31,90 @@ std::optional<nfs4::NewAttributes::SetTime> to_set_time(
 
 }  // namespace
 
+Result<NfsFs::Seen> NfsFs::take_seen(Request& request, Inode& inode, bool was_set) {
+    if (was_set) {
+        if (const auto set = request.take(Op::setattr); !set) return fail(set.error());
+        nfs4::AttributeSet::take(request.reader());
+    }
+    const auto found = request.take_attributes(file_attributes);
+    if (!found) return fail(found.error());
+    const Seen seen = {.attributes = attributes_of(*found), .change = found->change};
+    inode.may_have_set_id.store(set_id_bits(seen.attributes.mode) != 0);
+    return seen;
+}
+
+Task<Result<NfsFs::Seen>> NfsFs::see(fuse::Context& context, Inode& inode) {
+    Lane& lane = this->lane(context);
+    const auto request = lane.request(as(context.caller));
+    request->put_file(inode.handle());
+    request->put_getattr(file_attributes);
+    co_await or_return(co_await lane.run(*request, &context.cancel));
+    co_await or_return(request->take(Op::putfh));
+    co_return take_seen(*request, inode, false);
+}
+
+Task<Result<NfsFs::Seen>> NfsFs::set_and_see(fuse::Context& context,
+                                             Inode& inode,
+                                             Actor actor,
+                                             nfs4::NewAttributes wanted) {
+    Lane& lane = this->lane(context);
+    {
+        const auto request = lane.request(as(actor.who));
+        request->put_file(inode.handle());
+        request->must_be_cached();
+        request->put_setattr({.other = actor.state.other}, wanted);
+        request->put_getattr(file_attributes);
+        co_await or_return(co_await lane.run(*request, &context.cancel));
+        co_await or_return(request->take(Op::putfh));
+        const bool was_set = request->result_count() == request->op_count();
+        const auto seen = take_seen(*request, inode, true);
+        if (seen || !was_set) co_return seen;
+    }
+    // It is done; the look at it had to wait.
+    co_return co_await see(context, inode);
+}
+
+Task<Result<NfsFs::Seen>> NfsFs::resize(fuse::Context& context,
+                                        OpenFile& file,
+                                        nfs4::NewAttributes wanted) {
+    // ftruncate(2): allowed by how the file was opened, whatever its mode says now.
+    const auto put = [&wanted](Request& request, const nfs4::StateId& state) {
+        request.must_be_cached();
+        request.put_setattr(state, wanted);
+        request.put_getattr(file_attributes);
+    };
+    {
+        const auto request = co_await or_return(co_await run_with_state(context, file, put));
+        co_await or_return(request->take(Op::putfh));
+        const bool was_set = request->result_count() == request->op_count();
+        const auto seen = take_seen(*request, *file.inode, true);
+        if (seen || !was_set) co_return seen;
+    }
+    co_return co_await see(context, *file.inode);
+}
+
+Task<void> NfsFs::clear_set_id(fuse::Context& context, Inode& inode, Seen& seen) {
+    const std::uint32_t bits = set_id_bits(seen.attributes.mode);
+    if (bits == 0) co_return;  // the server has done it
+    nfs4::NewAttributes wanted;
+    wanted.mode = seen.attributes.mode & permission_bits & ~bits;
+    const Actor owner = {.state = {},
+                         .who = {.uid = seen.attributes.uid, .gid = seen.attributes.gid}};
+    const auto cleared = co_await set_and_see(context, inode, owner, wanted);
+    if (cleared) {
+        seen = *cleared;
+    } else {
+        log_.warning("the server keeps set-id bits ({})", errno_name(cleared.error()));
+    }
+}
+
 Task<Result<fuse::TimedAttributes>> NfsFs::getattr(fuse::Context& context,
                                                    fuse::NodeId node,
                                                    std::optional<fuse::FileHandle> handle) {
     static_cast<void>(handle);  // what is asked is the file, and that is the inode
     const InodePin inode = co_await or_return(inodes_.pin(node));
-    Lane& lane = this->lane(context);
-    const auto request = lane.request(as(context.caller));
-    request->put_file(inode->handle());
-    request->put_getattr(file_attributes);
-    co_await or_return(co_await lane.run(*request, &context.cancel));
-    co_await or_return(request->take(Op::putfh));
-    const auto found = co_await or_return(request->take_attributes(file_attributes));
-    co_return fuse::TimedAttributes{.attributes = attributes_of(found),
-                                    .valid = attributes_valid_};
+    const Seen seen = co_await or_return(co_await see(context, *inode));
+    co_return fuse::TimedAttributes{.attributes = seen.attributes, .valid = attributes_valid_};
 }
 
 Task<Result<fuse::TimedAttributes>> NfsFs::setattr(fuse::Context& context,
@@ -51,36 +122,26 @@ Task<Result<fuse::TimedAttributes>> NfsFs::setattr(fuse::Context& context,
                                                    fuse::SetAttributes change) {
     if (options_.read_only) co_return fail(Errno::read_only);
     const InodePin inode = co_await or_return(inodes_.pin(node));
-    nfs4::StateId state = nfs4::anonymous_state;
-    reactor::Credentials who = context.caller;
-    if (change.size && change.handle) {
-        // ftruncate(2): allowed by how the file was opened, whatever its mode says now.
-        const OpenFilePin file = co_await or_return(file_of(node, *change.handle));
-        state = file->current_state();
-        state.sequence = 0;
-        who = file->opener;
-    }
     nfs4::NewAttributes wanted;
     wanted.size = change.size;
     wanted.owner = change.uid;
     wanted.owner_group = change.gid;
-    if (change.mode) wanted.mode = *change.mode & 07777;
+    if (change.mode) wanted.mode = *change.mode & permission_bits;
     wanted.access = to_set_time(change.atime);
     wanted.modify = to_set_time(change.mtime);
 
-    Lane& lane = this->lane(context);
-    const auto request = lane.request(as(who));
-    request->put_file(inode->handle());
-    request->must_be_cached();
-    request->put_setattr(state, wanted);
-    request->put_getattr(file_attributes);
-    co_await or_return(co_await lane.run(*request, &context.cancel));
-    co_await or_return(request->take(Op::putfh));
-    co_await or_return(request->take(Op::setattr));
-    nfs4::AttributeSet::take(request->reader());
-    const auto found = co_await or_return(request->take_attributes(file_attributes));
-    co_return fuse::TimedAttributes{.attributes = attributes_of(found),
-                                    .valid = attributes_valid_};
+    Result<Seen> seen = fail(Errno::bad_descriptor);
+    if (change.size && change.handle) {
+        const OpenFilePin file = co_await or_return(file_of(node, *change.handle));
+        seen = co_await resize(context, *file, wanted);
+    } else {
+        seen =
+            co_await set_and_see(context, *inode, {.state = {}, .who = context.caller}, wanted);
+    }
+    co_await or_return(seen);
+    const bool keeps = change.mode || inode->type() == nfs4::FileType::directory;
+    if (change.kill_suid_gid && !keeps) co_await clear_set_id(context, *inode, *seen);
+    co_return fuse::TimedAttributes{.attributes = seen->attributes, .valid = attributes_valid_};
 }
 
 Task<Result<std::size_t>> NfsFs::readlink(fuse::Context& context,

@@ -115,11 +115,14 @@ Task<Result<void>> NfsFs::list(fuse::Context& context,
         const std::lock_guard lock(dir->mutex);
         page = std::exchange(dir->page, {});
     }
-    if (page.offset != offset || page.with_handles != out.plus()) {
+    // At its beginning a listing is always a new one (rewinddir(3)), also where the last page
+    // had nothing in it.
+    const bool begins = offset == before_first;
+    if (begins || page.offset != offset || page.with_handles != out.plus()) {
         const nfs4::Verifier verifier = page.verifier;
         page = {};
         page.offset = offset;
-        if (offset != before_first) page.verifier = verifier;
+        if (!begins) page.verifier = verifier;
         page.with_handles = out.plus();
     }
     bool has_room = true;

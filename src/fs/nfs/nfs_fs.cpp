@@ -2,7 +2,8 @@
 #include "fs/nfs/nfs_fs.hpp"
 
 #include "base/or_return.hpp"
-#include "fs/nfs/lock_waiters.hpp"
+#include "fs/nfs/place.hpp"
+#include "fs/nfs/unattended.hpp"
 #include "fuse/wire_init.hpp"
 #include "fuse/wire_inode.hpp"
 
@@ -55,6 +56,18 @@ std::uint32_t id_of(std::string_view owner) noexcept {
     return nfs4::parse_owner(owner).value_or(nobody);
 }
 
+/// How long the server may take to hear of the end.
+constexpr Duration farewell_time_max = seconds(3);
+
+/// Fires `late` after `time`, unless `done` was fired before.
+Task<void> cancel_after(reactor::Reactor& reactor,
+                        Duration time,
+                        reactor::CancelSource& done,
+                        reactor::CancelSource& late) {
+    const auto over = co_await reactor.sleep(time, &done);
+    if (over) late.cancel();
+}
+
 std::uint64_t random_number() {
     std::random_device random;
     return std::uint64_t{random()} << 32 | random();
@@ -65,9 +78,8 @@ std::uint64_t random_number() {
 std::expected<std::unique_ptr<NfsFs>, std::string> NfsFs::make(
     NfsOptions options, std::vector<reactor::Reactor*> reactors, Logger log) {
     std::unique_ptr<NfsFs> made(new NfsFs(std::move(options), std::move(log)));
-    made->reactors_ = reactors;
     for (reactor::Reactor* const each : reactors) {
-        made->lock_waiters_.push_back(std::make_unique<LockWaiters>(*each));
+        made->places_.push_back(std::make_unique<Place>(*each));
     }
     auto client =
         nfs4::Client::make(made->options_.client, std::move(reactors), *made, made->log_);
@@ -102,9 +114,32 @@ Task<Result<void>> NfsFs::start(reactor::Reactor& reactor) {
 }
 
 Task<void> NfsFs::stop(reactor::Reactor& reactor) {
-    static_cast<void>(reactor);  // the client's home
-    co_await background_.close();
+    // What is on its way to the server may arrive; a server that does not answer is not waited
+    // for: the lease ends what is left.
+    Gate closing;
+    reactor::CancelSource closed;
+    closing.spawn(close_places(closed));
+    const auto slept = co_await reactor.sleep(farewell_time_max, &closed);
+    static_cast<void>(slept);
     co_await client_->stop();
+    co_await closing.close();
+}
+
+Task<void> NfsFs::close_places(reactor::CancelSource& closed) {
+    for (const auto& place : places_) {
+        co_await reactor::Reactor::switch_to(place->reactor);
+        co_await place->background.close();
+    }
+    co_await reactor::Reactor::switch_to(places_.front()->reactor);
+    closed.cancel();
+}
+
+NfsFs::Place& NfsFs::place(const fuse::Context& context) noexcept {
+    for (const auto& place : places_) {
+        if (&place->reactor == &context.reactor) return *place;
+    }
+    DPFS_ASSERT(false);  // a request on a reactor that the device is not on
+    return *places_.front();
 }
 
 Task<Result<void>> NfsFs::find_root(reactor::Reactor& reactor) {
@@ -144,22 +179,33 @@ Task<Result<void>> NfsFs::init(fuse::Context& context, fuse::Capabilities& capab
 }
 
 Task<void> NfsFs::destroy(reactor::Reactor& reactor) {
-    std::vector<OpenFilePin> files;
-    open_files_.for_each([&](OpenFilePin& file) { files.push_back(file.share()); });
-    reactor::CancelSource never;
-    fuse::Context context{.reactor = reactor, .cancel = never, .caller = {}};
-    for (OpenFilePin& file : files) {
-        if (!open_files_.retire(file) || file->is_directory) continue;
-        const Dropped mine = {.made_through = file.id()};
-        const auto unlocked =
-            co_await drop_locks(context, file->inode.share(), file->opener, mine);
-        static_cast<void>(unlocked);  // CLOSE, or the lease's end, does it too
-        const auto closed = co_await close_state(
-            context, file->inode->handle(), file->current_state(), file->opener);
+    reactor::CancelSource late;
+    const fuse::Context context{.reactor = reactor, .cancel = late, .caller = {}};
+    const auto work = std::make_shared<Unattended<void>>(context);
+    if (place(context).background.spawn(close_all(work))) {
+        // A server that is away must not keep the tenant from mounting again: what is still
+        // open is closed when it is back.
+        Gate timer;
+        reactor::CancelSource done;
+        timer.spawn(cancel_after(reactor, farewell_time_max, done, late));
+        const auto closed = co_await work->outcome(late);
         static_cast<void>(closed);
+        done.cancel();
+        co_await timer.close();
     }
-    files.clear();
     inodes_.forget_all();
+}
+
+Task<void> NfsFs::close_all(std::shared_ptr<Unattended<void>> work) {
+    std::vector<OpenFilePin> files;
+    open_files_.for_each([&](OpenFilePin& file) {
+        if (open_files_.retire(file) && !file->is_directory) files.push_back(file.share());
+    });
+    for (OpenFilePin& file : files) {
+        const auto closed = co_await close_file(work->context, std::move(file));
+        static_cast<void>(closed);  // the lease's end does it too
+    }
+    work->end({});
 }
 
 rpc::AuthSys NfsFs::as(const reactor::Credentials& who) const noexcept {
@@ -222,6 +268,7 @@ Result<fuse::Entry> NfsFs::enter(const nfs4::FileHandle& handle,
                       .attributes = attributes_of(found),
                       .entry_valid = entry_valid_,
                       .attributes_valid = attributes_valid_};
+    (*inode)->may_have_set_id.store(set_id_bits(found.mode) != 0);
     const bool is_other_file_system = found.fsid != above;
     if (is_other_file_system && found.type == nfs4::FileType::directory) {
         entry.attributes.flags |= fuse::wire::attr_submount;

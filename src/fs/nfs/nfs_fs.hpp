@@ -17,6 +17,9 @@
 
 namespace dpfs::nfs {
 
+template <class T>
+class Unattended;
+
 /// What is asked about each file.
 inline constexpr nfs4::AttributeSet file_attributes = {
     nfs4::Attribute::type,
@@ -190,6 +193,10 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     [[nodiscard]] Lane& lane(const fuse::Context& context) noexcept {
         return client_->lane(context.reactor);
     }
+    struct Place;
+    [[nodiscard]] Place& place(const fuse::Context& context) noexcept;
+    Task<void> close_all(std::shared_ptr<Unattended<void>> work);
+    Task<void> close_places(reactor::CancelSource& closed);
     Task<Result<void>> find_root(reactor::Reactor& reactor);
     [[nodiscard]] Result<OpenFilePin> file_of(fuse::NodeId node, fuse::FileHandle handle);
     [[nodiscard]] Result<OpenFilePin> directory_of(fuse::NodeId node, fuse::FileHandle handle);
@@ -200,36 +207,115 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                             const nfs4::Attributes& found,
                                             const nfs4::FileSystemId& above);
 
+    // --- nfs_attributes.cpp
+    /// A file as an answer has shown it.
+    struct Seen {
+        fuse::Attributes attributes;
+        std::uint64_t change = 0;
+    };
+    /// Who changes a file, and by which open.
+    struct Actor {
+        nfs4::StateId state = {};
+        reactor::Credentials who = {};
+    };
+    /// Takes a GETATTR of `file_attributes`, behind a SETATTR if there `was_set` anything.
+    Result<Seen> take_seen(Request& request, Inode& inode, bool was_set);
+    Task<Result<Seen>> see(fuse::Context& context, Inode& inode);
+    Task<Result<Seen>> set_and_see(fuse::Context& context,
+                                   Inode& inode,
+                                   Actor actor,
+                                   nfs4::NewAttributes wanted);
+    Task<Result<Seen>> resize(fuse::Context& context,
+                              OpenFile& file,
+                              nfs4::NewAttributes wanted);
+    /// Clears the set-id bits that `seen` has, as a local file system does when somebody else
+    /// writes: as the file's owner, because who writes may be another.
+    Task<void> clear_set_id(fuse::Context& context, Inode& inode, Seen& seen);
+
     // --- nfs_names.cpp
+    /// LOOKUP, and what it found.
+    Task<Result<fuse::Entry>> look_up(fuse::Context& context,
+                                      Inode& dir,
+                                      std::string_view name);
     Task<Result<fuse::Entry>> make_node(fuse::Context& context,
                                         fuse::NodeId parent,
                                         Request::Make make);
+    Task<Result<void>> remove(fuse::Context& context, fuse::NodeId parent, fuse::Name name);
+
+    // --- nfs_create.cpp
+    struct MakesFile;
+    struct MadeFile;
+    Task<void> create_unattended(std::shared_ptr<Unattended<fuse::Created>> work,
+                                 MakesFile what);
+    Task<Result<fuse::Created>> create_file(fuse::Context& context, MakesFile what);
     Task<Result<fuse::Entry>> make_file(fuse::Context& context,
                                         fuse::NodeId parent,
                                         fuse::Name name,
                                         std::uint32_t mode);
-    Task<Result<void>> remove(fuse::Context& context, fuse::NodeId parent, fuse::Name name);
+    Task<void> make_file_unattended(std::shared_ptr<Unattended<fuse::Entry>> work,
+                                    MakesFile what);
+    Task<Result<MadeFile>> open_by_name(fuse::Context& context,
+                                        Inode& dir,
+                                        MakesFile& what,
+                                        std::uint64_t owner_number);
+    Task<void> set_what_is_missing(fuse::Context& context,
+                                   MakesFile& what,
+                                   Inode& inode,
+                                   MadeFile& made);
 
     // --- nfs_open.cpp
-    /// A name for who opens, unique to this client.
+    Task<void> open_unattended(std::shared_ptr<Unattended<fuse::OpenReply>> work,
+                               fuse::NodeId node,
+                               fuse::OpenRequest request);
+    Task<Result<fuse::OpenReply>> open_file(fuse::Context& context,
+                                            fuse::NodeId node,
+                                            fuse::OpenRequest request);
+    /// A place for a file that is about to be opened, which nobody finds before publish().
+    /// Error: ENFILE.
+    Result<OpenFilePin> new_file(const fuse::Context& context,
+                                 InodePin inode,
+                                 std::uint32_t access);
+    /// Hands a file that is open at the server over to the tenant.
+    fuse::OpenReply publish(const OpenFilePin& file, std::uint64_t change);
+    Task<void> flush_unattended(std::shared_ptr<Unattended<void>> work,
+                                OpenFilePin file,
+                                fuse::LockOwner owner);
+    Task<void> close_unattended(std::shared_ptr<Unattended<void>> work, OpenFilePin file);
+
+    // --- nfs_state.cpp
+    /// Who opens, in the server's eyes: a name unique to this client.
     struct OwnerBytes {
         std::array<std::byte, 16> bytes;
     };
-    [[nodiscard]] OwnerBytes new_owner() noexcept;
-    /// Hands a file that is open at the server over to the tenant; or, if there is no room for
-    /// it, closes it again. Error: ENFILE.
-    Task<Result<fuse::OpenReply>> publish(fuse::Context& context,
-                                          InodePin inode,
-                                          std::uint32_t access,
-                                          nfs4::Opened opened,
-                                          std::uint64_t change);
+    [[nodiscard]] OwnerBytes owner_bytes(std::uint64_t number) const noexcept;
+    /// Ends the locks made through a file that nobody finds any more, and the file's state.
+    Task<Result<void>> close_file(fuse::Context& context, OpenFilePin file);
+    /// The same for one that the tenant does not know of.
+    Task<void> close_abandoned(fuse::Context& context, fuse::FileHandle handle);
+    Task<Result<void>> close_state(fuse::Context& context, OpenFile& file);
     Task<Result<void>> close_state(fuse::Context& context,
                                    nfs4::FileHandle handle,
                                    nfs4::StateId state,
                                    reactor::Credentials who);
     /// The server does not know `used` any more: opens anew, unless somebody has. Errors: as
-    /// OPEN.
+    /// OPEN; EBADF: the file is closed.
     Task<Result<void>> open_again(fuse::Context& context, OpenFile& file, nfs4::StateId used);
+    /// What was locked through `file` is not held any more.
+    void lose_locks(OpenFile& file);
+    void give_back_delegation(fuse::Context& context,
+                              const OpenFile& file,
+                              const nfs4::Opened& opened);
+    Task<void> return_delegation(reactor::Reactor& reactor,
+                                 nfs4::FileHandle handle,
+                                 nfs4::StateId delegation,
+                                 reactor::Credentials who);
+    /// Runs PUTFH and what `put(Request&, const StateId&)` puts, with the state of an open
+    /// file; where the server has lost that, the file is opened again. Errors: Lane::run()'s
+    /// and open_again()'s; the operations' statuses are left in the request.
+    template <class Put>
+    Task<Result<nfs4::Lane::Holder>> run_with_state(fuse::Context& context,
+                                                    OpenFile& file,
+                                                    Put put);
 
     // --- nfs_io.cpp
     struct Part;
@@ -265,10 +351,21 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
 
     // --- nfs_locks.cpp
     struct LockAnswer;
+    /// Who locks, in the server's eyes. flock(2) has owners of its own.
+    struct LockOwnerBytes {
+        std::array<std::byte, 17> bytes;
+    };
+    [[nodiscard]] LockOwnerBytes lock_owner_bytes(std::uint64_t owner,
+                                                  bool is_flock) const noexcept;
+    Task<void> lock_unattended(std::shared_ptr<Unattended<LockAnswer>> work,
+                               OpenFilePin file,
+                               fuse::LockRequest request);
     Task<Result<LockAnswer>> try_lock(fuse::Context& context,
                                       OpenFile& file,
-                                      std::uint64_t file_id,
-                                      fuse::LockRequest request);
+                                      fuse::LockRequest request,
+                                      const bool* abandoned);
+    Task<void> undo_lock(fuse::Context& context, OpenFile& file, fuse::LockRequest request);
+    void lose_lock(OpenFile& file, const fuse::LockRequest& request, const nfs4::StateId& used);
     Task<Result<void>> unlock(fuse::Context& context,
                               OpenFile& file,
                               fuse::LockRequest request);
@@ -281,7 +378,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                   InodePin inode,
                                   reactor::Credentials who,
                                   Dropped which);
-    Task<Result<void>> wait_for_lock(fuse::Context& context, const Inode& inode, Duration time);
+    Task<Result<void>> wait_for_lock(fuse::Context& context, Duration time);
 
     // --- nfs_reclaim.cpp
     Task<Result<void>> reclaim(Lane& lane) override;
@@ -290,8 +387,11 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                         const nfs4::StateId& delegation) override;
     void copy_ended(const nfs4::CopyOutcome& outcome) override;
     Task<void> wake_lock_waiters();
-    Task<Result<void>> reclaim_file(Lane& lane, OpenFilePin file);
-    Task<Result<void>> reclaim_locks(Lane& lane, OpenFilePin file, LockState lock);
+    Task<Result<void>> reclaim_file(Lane& lane, OpenFilePin file, std::uint64_t incarnation);
+    Task<Result<void>> reclaim_locks(Lane& lane,
+                                     OpenFilePin file,
+                                     nfs4::StateId state,
+                                     LockState lock);
 
     const NfsOptions options_;
     const Logger log_;
@@ -300,11 +400,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     const std::uint64_t instance_;  // random: owners of one start are not those of another
 
     std::unique_ptr<nfs4::Client> client_;
-    std::vector<reactor::Reactor*> reactors_;
-    /// Those that wait for locks, on each reactor.
-    struct LockWaiters;
-    std::vector<std::unique_ptr<LockWaiters>> lock_waiters_;
-    Gate background_;  // home's
+    std::vector<std::unique_ptr<Place>> places_;  // one for each reactor; home's first
 
     std::atomic<std::uint64_t> owner_count_ = 0;
     std::atomic<bool> no_allocate_ = false, no_deallocate_ = false, no_seek_ = false;

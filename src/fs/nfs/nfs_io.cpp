@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/gate.hpp"
 #include "base/iovec_cursor.hpp"
-#include "base/or_return.hpp"
-#include "fs/nfs/nfs_fs.hpp"
+#include "fs/nfs/run_with_state.hpp"
 
 #include <algorithm>
 #include <fcntl.h>
@@ -108,24 +107,15 @@ Task<Result<std::size_t>> NfsFs::read_once(fuse::Context& context,
                                            std::uint64_t offset,
                                            std::span<const iovec> to,
                                            bool& at_end) {
-    Lane& lane = this->lane(context);
-    for (int attempt = 1;; ++attempt) {
-        const nfs4::StateId used = file.current_state();
-        const auto request = lane.request(as(file.opener));
-        request->put_file(file.inode->handle());
-        // Sequence 0: the state as it is now, whatever is under way (RFC 8881, 8.2.2).
-        request->put_read({.other = used.other}, offset, to);
-        co_await or_return(co_await lane.run(*request, &context.cancel));
-        if (is_state_lost(request->status()) && attempt < state_attempt_count_max) {
-            co_await or_return(co_await open_again(context, file, used));
-            continue;
-        }
-        co_await or_return(request->take(Op::putfh));
-        co_await or_return(request->take(Op::read));
-        at_end = request->reader().boolean();
-        co_await or_return(request->taken());
-        co_return request->data_size();
-    }
+    const auto put = [offset, to](Request& request, const nfs4::StateId& state) {
+        request.put_read(state, offset, to);
+    };
+    const auto request = co_await or_return(co_await run_with_state(context, file, put));
+    co_await or_return(request->take(Op::putfh));
+    co_await or_return(request->take(Op::read));
+    at_end = request->reader().boolean();
+    co_await or_return(request->taken());
+    co_return request->data_size();
 }
 
 Task<Result<std::size_t>> NfsFs::write(fuse::Context& context,
@@ -143,6 +133,10 @@ Task<Result<std::size_t>> NfsFs::write(fuse::Context& context,
         Gate writing;
         for (Part& part : parts) writing.spawn(write_part(context, *file, part));
         co_await writing.close();
+    }
+    if (request.kill_suid_gid && file->inode->may_have_set_id.load()) {
+        auto seen = co_await see(context, *file->inode);
+        if (seen) co_await clear_set_id(context, *file->inode, *seen);
     }
     co_return sum(parts);
 }
@@ -169,25 +163,19 @@ Task<Result<std::size_t>> NfsFs::write_once(fuse::Context& context,
                                             std::uint64_t offset,
                                             nfs4::Stable stable,
                                             std::span<const iovec> from) {
-    Lane& lane = this->lane(context);
-    for (int attempt = 1;; ++attempt) {
-        const nfs4::StateId used = file.current_state();
-        const auto request = lane.request(as(file.opener));
-        request->put_file(file.inode->handle());
-        request->put_write({.other = used.other}, offset, stable, from);
-        co_await or_return(co_await lane.run(*request, &context.cancel));
-        if (is_state_lost(request->status()) && attempt < state_attempt_count_max) {
-            co_await or_return(co_await open_again(context, file, used));
-            continue;
-        }
-        co_await or_return(request->take(Op::putfh));
-        co_await or_return(request->take(Op::write));
-        const std::uint32_t count = request->reader().u32();
-        co_await or_return(request->taken());
-        // More than was sent, or nothing at all, is no answer.
-        if (count == 0 || count > total_size(from)) co_return fail(Errno::io_error);
-        co_return std::size_t{count};
-    }
+    const auto put = [offset, stable, from](Request& request, const nfs4::StateId& state) {
+        request.put_write(state, offset, stable, from);
+    };
+    const auto request = co_await or_return(co_await run_with_state(context, file, put));
+    co_await or_return(request->take(Op::putfh));
+    co_await or_return(request->take(Op::write));
+    const std::uint32_t count = request->reader().u32();
+    const std::uint32_t committed = request->reader().u32();
+    co_await or_return(request->taken());
+    // More than was sent, nothing at all, or less safe than was asked, is no answer.
+    if (count == 0 || count > total_size(from)) co_return fail(Errno::io_error);
+    if (committed < static_cast<std::uint32_t>(stable)) co_return fail(Errno::io_error);
+    co_return std::size_t{count};
 }
 
 Task<Result<void>> NfsFs::commit(fuse::Context& context, OpenFile& file) {
@@ -214,12 +202,11 @@ Task<Result<void>> NfsFs::fallocate(fuse::Context& context,
         co_return fail(Errno::not_supported);
     }
     const OpenFilePin file = co_await or_return(file_of(node, handle));
-    Lane& lane = this->lane(context);
     const Op op = punches ? Op::deallocate : Op::allocate;
-    const auto request = lane.request(as(file->opener));
-    request->put_file(file->inode->handle());
-    request->put_range(op, {.other = file->current_state().other}, offset, length);
-    co_await or_return(co_await lane.run(*request, &context.cancel));
+    const auto put = [op, offset, length](Request& request, const nfs4::StateId& state) {
+        request.put_range(op, state, offset, length);
+    };
+    const auto request = co_await or_return(co_await run_with_state(context, *file, put));
     if (request->status() == nfs4::Status::notsupp) refused.store(true);
     co_await or_return(request->take(Op::putfh));
     co_return request->take(op);
@@ -235,13 +222,13 @@ Task<Result<std::uint64_t>> NfsFs::lseek(fuse::Context& context,
         co_return fail(Errno::not_implemented);
     }
     const OpenFilePin file = co_await or_return(file_of(node, handle));
-    Lane& lane = this->lane(context);
-    const auto request = lane.request(as(file->opener));
-    request->put_file(file->inode->handle());
-    request->put_state(Op::seek, {.other = file->current_state().other});
-    request->writer().u64(offset);
-    request->writer().u32(whence == SEEK_DATA ? 0 : 1);
-    co_await or_return(co_await lane.run(*request, &context.cancel));
+    const std::uint32_t what = whence == SEEK_DATA ? 0 : 1;
+    const auto put = [offset, what](Request& request, const nfs4::StateId& state) {
+        request.put_state(Op::seek, state);
+        request.writer().u64(offset);
+        request.writer().u32(what);
+    };
+    const auto request = co_await or_return(co_await run_with_state(context, *file, put));
     if (request->status() == nfs4::Status::notsupp) {
         no_seek_.store(true);
         co_return fail(Errno::not_implemented);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/or_return.hpp"
-#include "fs/nfs/lock_waiters.hpp"
 #include "fs/nfs/nfs_fs.hpp"
+#include "fs/nfs/place.hpp"
+#include "fs/nfs/unattended.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -25,19 +26,6 @@ LockType type_of(const fuse::LockRequest& request) noexcept {
     const bool exclusive = request.lock.type == F_WRLCK;
     if (request.wait) return exclusive ? LockType::write_wait : LockType::read_wait;
     return exclusive ? LockType::write : LockType::read;
-}
-
-/// A lock owner of the tenant in the server's eyes. flock(2) has owners of its own.
-struct OwnerName {
-    std::array<std::byte, 17> bytes;
-};
-OwnerName name_of(std::uint64_t instance, const fuse::LockRequest& request) noexcept {
-    OwnerName name;
-    const auto owner = static_cast<std::uint64_t>(request.owner);
-    std::memcpy(name.bytes.data(), &instance, sizeof instance);
-    std::memcpy(name.bytes.data() + 8, &owner, sizeof owner);
-    name.bytes[16] = request.kind == fuse::LockKind::flock ? std::byte{2} : std::byte{1};
-    return name;
 }
 
 LockState* find(std::vector<LockState>& locks, const fuse::LockRequest& request) noexcept {
@@ -68,6 +56,15 @@ class PassedOn final : reactor::Cancelable {
 
 }  // namespace
 
+NfsFs::LockOwnerBytes NfsFs::lock_owner_bytes(std::uint64_t owner,
+                                              bool is_flock) const noexcept {
+    LockOwnerBytes name;
+    std::memcpy(name.bytes.data(), &instance_, sizeof instance_);
+    std::memcpy(name.bytes.data() + 8, &owner, sizeof owner);
+    name.bytes[16] = is_flock ? std::byte{2} : std::byte{1};
+    return name;
+}
+
 struct NfsFs::LockAnswer {
     bool granted = false;
     fuse::Lock other = {};  ///< what is in the way
@@ -79,7 +76,8 @@ Task<Result<fuse::Lock>> NfsFs::getlk(fuse::Context& context,
                                       fuse::LockRequest request) {
     const OpenFilePin file = co_await or_return(file_of(node, handle));
     Lane& lane = this->lane(context);
-    const OwnerName owner = name_of(instance_, request);
+    const LockOwnerBytes owner = lock_owner_bytes(static_cast<std::uint64_t>(request.owner),
+                                                  request.kind == fuse::LockKind::flock);
     const auto test = lane.request(as(file->opener));
     test->put_file(file->inode->handle());
     test->put_lock_test(request.lock.type == F_WRLCK ? LockType::write : LockType::read,
@@ -116,76 +114,86 @@ Task<Result<void>> NfsFs::setlk(fuse::Context& context,
         request.lock.start = 0;
         request.lock.end = offset_max;
     }
-    if (request.lock.type == F_UNLCK) co_return co_await unlock(context, *file, request);
     Duration nap = milliseconds(10);
     for (;;) {
-        const auto answer =
-            co_await or_return(co_await try_lock(context, *file, file.id(), request));
+        const auto work = std::make_shared<Unattended<LockAnswer>>(context);
+        if (!place(context).background.spawn(lock_unattended(work, file.share(), request))) {
+            co_return fail(Errno::shut_down);
+        }
+        const auto answer = co_await or_return(co_await work->outcome(context.cancel));
         if (answer.granted) co_return Result<void>();
         if (!request.wait) co_return fail(Errno::again);
         // No slot is held while it waits: the tenant's other requests go on.
-        co_await or_return(co_await wait_for_lock(context, *file->inode, nap));
+        co_await or_return(co_await wait_for_lock(context, nap));
         nap = std::min(Duration{nap.ns * 2}, milliseconds(500));
     }
 }
 
-Task<Result<void>> NfsFs::wait_for_lock(fuse::Context& context,
-                                        const Inode& inode,
-                                        Duration time) {
-    static_cast<void>(inode);
-    reactor::CancelSource nap;
-    LockWaiters* waiters = nullptr;
-    for (const auto& each : lock_waiters_) {
-        if (&each->reactor == &context.reactor) waiters = each.get();
+Task<void> NfsFs::lock_unattended(std::shared_ptr<Unattended<LockAnswer>> work,
+                                  OpenFilePin file,
+                                  fuse::LockRequest request) {
+    Result<LockAnswer> answer = LockAnswer{.granted = true};
+    if (request.lock.type == F_UNLCK) {
+        const auto unlocked = co_await unlock(work->context, *file, request);
+        if (!unlocked) answer = fail(unlocked.error());
+    } else {
+        answer = co_await try_lock(work->context, *file, request, &work->abandoned());
+        if (work->abandoned() && answer && answer->granted) {
+            co_await undo_lock(work->context, *file, request);
+        }
     }
-    DPFS_ASSERT(waiters != nullptr);
-    waiters->naps.push_back(&nap);
+    work->end(answer);
+}
+
+Task<Result<void>> NfsFs::wait_for_lock(fuse::Context& context, Duration time) {
+    reactor::CancelSource nap;
+    auto& naps = place(context).naps;
+    naps.push_back(&nap);
     Result<void> slept;
     {
         const PassedOn passed_on(context.cancel, nap);
         slept = co_await context.reactor.sleep(time, &nap);
     }
-    std::erase(waiters->naps, &nap);
+    std::erase(naps, &nap);
     if (context.cancel.canceled()) co_return fail(Errno::interrupted);
     co_return Result<void>();
 }
 
+/// `*abandoned`: the tenant does not wait any more, and is not taken to hold what is granted.
 Task<Result<NfsFs::LockAnswer>> NfsFs::try_lock(fuse::Context& context,
                                                 OpenFile& file,
-                                                std::uint64_t file_id,
-                                                fuse::LockRequest request) {
+                                                fuse::LockRequest request,
+                                                const bool* abandoned) {
     Lane& lane = this->lane(context);
     Inode& inode = *file.inode;
-    const OwnerName owner = name_of(instance_, request);
+    const LockOwnerBytes owner = lock_owner_bytes(static_cast<std::uint64_t>(request.owner),
+                                                  request.kind == fuse::LockKind::flock);
     for (int attempt = 1;; ++attempt) {
+        const std::uint64_t incarnation = client_->incarnation();
         const nfs4::StateId open_state = file.current_state();
         nfs4::LockArguments lock{.type = type_of(request),
                                  .offset = request.lock.start,
                                  .length = length_of(request.lock),
                                  .first = true,
-                                 .state = open_state,
+                                 .state = {.other = open_state.other},
                                  .owner = {client_->client_id(), owner.bytes}};
         {
             const std::lock_guard guard(inode.mutex);
             if (const LockState* const known = find(inode.locks, request)) {
                 lock.first = false;
-                lock.state = known->state;
+                lock.state = {.other = known->state.other};
             }
         }
-        lock.state.sequence = 0;
         const auto tried = lane.request(as(file.opener));
         tried->put_file(inode.handle());
         tried->must_be_cached();
         tried->put_lock(lock);
-        co_await or_return(co_await lane.run(*tried, &context.cancel));
+        co_await or_return(co_await lane.run(*tried));
         if (is_state_lost(tried->status()) && attempt < state_attempt_count_max) {
             if (lock.first) {
                 co_await or_return(co_await open_again(context, file, open_state));
             } else {
-                const std::lock_guard guard(inode.mutex);
-                if (LockState* const known = find(inode.locks, request)) {
-                    inode.locks.erase(inode.locks.begin() + (known - inode.locks.data()));
-                }
+                lose_lock(file, request, lock.state);
             }
             continue;
         }
@@ -194,6 +202,8 @@ Task<Result<NfsFs::LockAnswer>> NfsFs::try_lock(fuse::Context& context,
         co_await or_return(tried->take(Op::lock));
         const nfs4::StateId state = nfs4::take_state_id(tried->reader());
         co_await or_return(tried->taken());
+        // Granted by a server that has forgotten since: it was no part of what was reclaimed.
+        if (client_->incarnation() != incarnation) continue;
 
         const std::lock_guard guard(inode.mutex);
         LockState* known = find(inode.locks, request);
@@ -201,51 +211,114 @@ Task<Result<NfsFs::LockAnswer>> NfsFs::try_lock(fuse::Context& context,
             known = &inode.locks.emplace_back();
             known->owner = static_cast<std::uint64_t>(request.owner);
             known->is_flock = request.kind == fuse::LockKind::flock;
-            known->made_through = file_id;
+            known->made_through = file.id;
         }
         known->state = state;
-        known->held.lock({.start = request.lock.start,
-                          .end = request.lock.end,
-                          .exclusive = request.lock.type == F_WRLCK});
+        if (!*abandoned) {
+            known->held.lock({.start = request.lock.start,
+                              .end = request.lock.end,
+                              .exclusive = request.lock.type == F_WRLCK});
+        }
         co_return LockAnswer{.granted = true};
     }
+}
+
+/// The server does not know `used` of the owner any more. If the owner has another one by now,
+/// because locks were reclaimed meanwhile, nothing is lost.
+void NfsFs::lose_lock(OpenFile& file,
+                      const fuse::LockRequest& request,
+                      const nfs4::StateId& used) {
+    bool held = false;
+    std::uint64_t made_through = 0;
+    {
+        const std::lock_guard guard(file.inode->mutex);
+        auto& locks = file.inode->locks;
+        const LockState* const known = find(locks, request);
+        if (known == nullptr || known->state.other != used.other) return;
+        held = !known->held.empty();
+        made_through = known->made_through;
+        locks.erase(locks.begin() + (known - locks.data()));
+    }
+    if (!held) return;
+    log_.warning("the server has forgotten locks that a tenant holds");
+    if (const auto holder = open_files_.pin(made_through)) (*holder)->locks_lost.store(true);
 }
 
 Task<Result<void>> NfsFs::unlock(fuse::Context& context,
                                  OpenFile& file,
                                  fuse::LockRequest request) {
     Inode& inode = *file.inode;
-    nfs4::StateId state;
-    {
-        const std::lock_guard guard(inode.mutex);
-        const LockState* const known = find(inode.locks, request);
-        if (known == nullptr) co_return Result<void>();  // nothing is held: done
-        state = known->state;
-    }
     Lane& lane = this->lane(context);
-    const auto undone = lane.request(as(file.opener));
-    undone->put_file(inode.handle());
-    undone->must_be_cached();
-    undone->put_unlock({.other = state.other}, request.lock.start, length_of(request.lock));
-    co_await or_return(co_await lane.run(*undone));
-    // What the server does not know it does not hold either.
-    const bool is_gone = is_state_lost(undone->status());
-    if (!is_gone) {
-        co_await or_return(undone->take(Op::putfh));
-        co_await or_return(undone->take(Op::locku));
-        state = nfs4::take_state_id(undone->reader());
-        co_await or_return(undone->taken());
+    for (int attempt = 1;; ++attempt) {
+        nfs4::StateId used;
+        {
+            const std::lock_guard guard(inode.mutex);
+            const LockState* const known = find(inode.locks, request);
+            if (known == nullptr) co_return Result<void>();  // nothing is held: done
+            used = known->state;
+        }
+        const auto undone = lane.request(as(file.opener));
+        undone->put_file(inode.handle());
+        undone->must_be_cached();
+        undone->put_unlock({.other = used.other}, request.lock.start, length_of(request.lock));
+        co_await or_return(co_await lane.run(*undone));
+        const bool is_gone = is_state_lost(undone->status());
+        nfs4::StateId state;
+        if (!is_gone) {
+            co_await or_return(undone->take(Op::putfh));
+            co_await or_return(undone->take(Op::locku));
+            state = nfs4::take_state_id(undone->reader());
+            co_await or_return(undone->taken());
+        }
+        const std::lock_guard guard(inode.mutex);
+        LockState* const known = find(inode.locks, request);
+        if (known == nullptr) co_return Result<void>();
+        if (known->state.other != used.other) {
+            // Reclaimed meanwhile, with what was to be unlocked: that is unlocked anew.
+            if (attempt < state_attempt_count_max) continue;
+            co_return fail(Errno::io_error);
+        }
+        if (is_gone) {
+            // What the server does not know it does not hold either.
+            inode.locks.erase(inode.locks.begin() + (known - inode.locks.data()));
+        } else {
+            known->state = state;
+            known->held.unlock(request.lock.start, request.lock.end);
+        }
+        co_return Result<void>();
     }
-    const std::lock_guard guard(inode.mutex);
-    LockState* const known = find(inode.locks, request);
-    if (known == nullptr) co_return Result<void>();
-    if (is_gone) {
-        inode.locks.erase(inode.locks.begin() + (known - inode.locks.data()));
-    } else {
-        known->state = state;
-        known->held.unlock(request.lock.start, request.lock.end);
+}
+
+/// A lock was granted after the tenant had given it up: the server is told what the owner held
+/// before, range by range, so that what it keeps is free at no moment.
+Task<void> NfsFs::undo_lock(fuse::Context& context, OpenFile& file, fuse::LockRequest request) {
+    const std::uint64_t start = request.lock.start;
+    const std::uint64_t end = request.lock.end;
+    std::vector<HeldRanges::Range> kept;
+    HeldRanges gaps;
+    gaps.lock({.start = start, .end = end, .exclusive = false});
+    {
+        const std::lock_guard guard(file.inode->mutex);
+        const LockState* const known = find(file.inode->locks, request);
+        if (known == nullptr) co_return;
+        kept = known->held.within(start, end);
     }
-    co_return Result<void>();
+    request.wait = false;
+    const bool abandoned = true;  // nothing is held that was not before
+    for (const HeldRanges::Range& each : kept) {
+        gaps.unlock(each.start, each.end);
+        request.lock.start = each.start;
+        request.lock.end = each.end;
+        request.lock.type = each.exclusive ? F_WRLCK : F_RDLCK;
+        const auto kept_lock = co_await try_lock(context, file, request, &abandoned);
+        static_cast<void>(kept_lock);  // it is held already: nobody can be in the way
+    }
+    for (const HeldRanges::Range& each : gaps.list()) {
+        request.lock.start = each.start;
+        request.lock.end = each.end;
+        const auto unlocked = co_await unlock(context, file, request);
+        static_cast<void>(unlocked);  // CLOSE does it too
+    }
 }
 
 Task<Result<void>> NfsFs::drop_locks(fuse::Context& context,

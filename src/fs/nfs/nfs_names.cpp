@@ -2,8 +2,6 @@
 #include "base/or_return.hpp"
 #include "fs/nfs/nfs_fs.hpp"
 
-#include <fcntl.h>
-#include <random>
 #include <sys/stat.h>
 
 namespace dpfs::nfs {
@@ -32,23 +30,22 @@ Result<FileType> type_of(std::uint32_t mode) noexcept {
     }
 }
 
-nfs4::Verifier random_verifier() {
-    std::random_device random;
-    nfs4::Verifier verifier = {};
-    for (std::byte& each : verifier) each = std::byte(random() & 0xff);
-    return verifier;
-}
-
 }  // namespace
 
 Task<Result<fuse::Entry>> NfsFs::lookup(fuse::Context& context,
                                         fuse::NodeId parent,
                                         fuse::Name name) {
     const InodePin dir = co_await or_return(inodes_.pin(parent));
+    co_return co_await look_up(context, *dir, name.view());
+}
+
+Task<Result<fuse::Entry>> NfsFs::look_up(fuse::Context& context,
+                                         Inode& dir,
+                                         std::string_view name) {
     Lane& lane = this->lane(context);
     const auto request = lane.request(as(context.caller));
-    request->put_file(dir->handle());
-    request->put_name(Op::lookup, name.view());
+    request->put_file(dir.handle());
+    request->put_name(Op::lookup, name);
     request->put(Op::getfh);
     request->put_getattr(file_attributes);
     co_await or_return(co_await lane.run(*request, &context.cancel));
@@ -56,7 +53,7 @@ Task<Result<fuse::Entry>> NfsFs::lookup(fuse::Context& context,
     co_await or_return(request->take(Op::lookup));
     const auto handle = co_await or_return(request->take_file_handle());
     const auto found = co_await or_return(request->take_attributes(file_attributes));
-    co_return enter(handle, found, dir->fsid());
+    co_return enter(handle, found, dir.fsid());
 }
 
 Task<void> NfsFs::forget(fuse::Context& context, std::span<const fuse::Forget> nodes) {
@@ -74,20 +71,26 @@ Task<Result<fuse::Entry>> NfsFs::make_node(fuse::Context& context,
     if (options_.read_only) co_return fail(Errno::read_only);
     const InodePin dir = co_await or_return(inodes_.pin(parent));
     Lane& lane = this->lane(context);
-    const auto request = lane.request(as(context.caller));
-    request->put_file(dir->handle());
-    request->must_be_cached();
-    request->put_create(make);
-    request->put(Op::getfh);
-    request->put_getattr(file_attributes);
-    co_await or_return(co_await lane.run(*request, &context.cancel));
-    co_await or_return(request->take(Op::putfh));
-    co_await or_return(request->take(Op::create));
-    request->reader().fixed(20);  // change_info4
-    nfs4::AttributeSet::take(request->reader());
-    const auto handle = co_await or_return(request->take_file_handle());
-    const auto found = co_await or_return(request->take_attributes(file_attributes));
-    co_return enter(handle, found, dir->fsid());
+    {
+        const auto request = lane.request(as(context.caller));
+        request->put_file(dir->handle());
+        request->must_be_cached();
+        request->put_create(make);
+        request->put(Op::getfh);
+        request->put_getattr(file_attributes);
+        co_await or_return(co_await lane.run(*request, &context.cancel));
+        co_await or_return(request->take(Op::putfh));
+        co_await or_return(request->take(Op::create));
+        request->reader().fixed(20);  // change_info4
+        nfs4::AttributeSet::take(request->reader());
+        const auto handle = request->take_file_handle();
+        if (handle) {
+            const auto found = request->take_attributes(file_attributes);
+            if (found) co_return enter(*handle, *found, dir->fsid());
+        }
+    }
+    // It is made; what came after that had to wait, or did not go.
+    co_return co_await look_up(context, *dir, make.name);
 }
 
 Task<Result<fuse::Entry>> NfsFs::mknod(fuse::Context& context,
@@ -126,82 +129,6 @@ Task<Result<fuse::Entry>> NfsFs::symlink(fuse::Context& context,
     return make_node(context, parent, make);
 }
 
-/// A regular file that stays closed: OPEN is the only way to make one, and its state is given
-/// back in the same compound, as the current one (RFC 8881, 16.2.3.1.2).
-Task<Result<fuse::Entry>> NfsFs::make_file(fuse::Context& context,
-                                           fuse::NodeId parent,
-                                           fuse::Name name,
-                                           std::uint32_t mode) {
-    if (options_.read_only) co_return fail(Errno::read_only);
-    const InodePin dir = co_await or_return(inodes_.pin(parent));
-    Lane& lane = this->lane(context);
-    const OwnerBytes owner = new_owner();
-    nfs4::OpenArguments open{.access = nfs4::share::access_read,
-                             .owner = {client_->client_id(), owner.bytes},
-                             .claim = nfs4::Claim::null,
-                             .name = name.view(),
-                             .create = true,
-                             .mode = nfs4::CreateMode::guarded};
-    open.attributes.mode = mode;
-    const auto request = lane.request(as(context.caller));
-    request->put_file(dir->handle());
-    request->must_be_cached();
-    request->put_open(open);
-    request->put(Op::getfh);
-    request->put_getattr(file_attributes);
-    request->put_close({.sequence = 1});
-    co_await or_return(co_await lane.run(*request, &context.cancel));
-    co_await or_return(request->take(Op::putfh));
-    co_await or_return(request->take(Op::open));
-    static_cast<void>(nfs4::take_opened(request->reader()));
-    const auto handle = co_await or_return(request->take_file_handle());
-    const auto found = co_await or_return(request->take_attributes(file_attributes));
-    co_return enter(handle, found, dir->fsid());
-}
-
-Task<Result<fuse::Created>> NfsFs::create(fuse::Context& context,
-                                          fuse::NodeId parent,
-                                          fuse::Name name,
-                                          fuse::CreateRequest request) {
-    if (options_.read_only) co_return fail(Errno::read_only);
-    const InodePin dir = co_await or_return(inodes_.pin(parent));
-    Lane& lane = this->lane(context);
-    const OwnerBytes owner = new_owner();
-    const std::uint32_t access = access_of(request.flags);
-    nfs4::OpenArguments open{.access = access,
-                             .owner = {client_->client_id(), owner.bytes},
-                             .claim = nfs4::Claim::null,
-                             .name = name.view(),
-                             .create = true};
-    open.attributes.mode = request.mode & permission_bits & ~request.umask;
-    if ((request.flags & O_EXCL) != 0) {
-        open.mode = nfs4::CreateMode::exclusive4_1;
-        open.verifier = random_verifier();
-    } else if ((request.flags & O_TRUNC) != 0) {
-        open.attributes.size = 0;
-    }
-    const auto made = lane.request(as(context.caller));
-    made->put_file(dir->handle());
-    made->must_be_cached();
-    made->put_open(open);
-    made->put(Op::getfh);
-    made->put_getattr(file_attributes);
-    co_await or_return(co_await lane.run(*made, &context.cancel));
-    co_await or_return(made->take(Op::putfh));
-    co_await or_return(made->take(Op::open));
-    const nfs4::Opened opened = nfs4::take_opened(made->reader());
-    const auto handle = co_await or_return(made->take_file_handle());
-    const auto found = co_await or_return(made->take_attributes(file_attributes));
-    const auto entry = co_await or_return(enter(handle, found, dir->fsid()));
-    InodePin inode = co_await or_return(inodes_.pin(entry.node));
-    const auto reply = co_await publish(context, inode.share(), access, opened, found.change);
-    if (!reply) {
-        inodes_.forget(inode, 1);
-        co_return fail(reply.error());
-    }
-    co_return fuse::Created{.entry = entry, .open = *reply};
-}
-
 Task<Result<fuse::Entry>> NfsFs::link(fuse::Context& context,
                                       fuse::NodeId node,
                                       fuse::NodeId new_parent,
@@ -210,23 +137,28 @@ Task<Result<fuse::Entry>> NfsFs::link(fuse::Context& context,
     const InodePin inode = co_await or_return(inodes_.pin(node));
     const InodePin dir = co_await or_return(inodes_.pin(new_parent));
     Lane& lane = this->lane(context);
-    const auto request = lane.request(as(context.caller));
-    request->put_file(inode->handle());
-    request->put(Op::savefh);
-    request->put_file(dir->handle());
-    request->must_be_cached();
-    request->put_name(Op::link, new_name.view());
-    request->put(Op::restorefh);
-    request->put_getattr(file_attributes);
-    co_await or_return(co_await lane.run(*request, &context.cancel));
-    co_await or_return(request->take(Op::putfh));
-    co_await or_return(request->take(Op::savefh));
-    co_await or_return(request->take(Op::putfh));
-    co_await or_return(request->take(Op::link));
-    request->reader().fixed(20);  // change_info4
-    co_await or_return(request->take(Op::restorefh));
-    const auto found = co_await or_return(request->take_attributes(file_attributes));
-    co_return enter(inode->handle(), found, dir->fsid());
+    {
+        const auto request = lane.request(as(context.caller));
+        request->put_file(inode->handle());
+        request->put(Op::savefh);
+        request->put_file(dir->handle());
+        request->must_be_cached();
+        request->put_name(Op::link, new_name.view());
+        request->put(Op::restorefh);
+        request->put_getattr(file_attributes);
+        co_await or_return(co_await lane.run(*request, &context.cancel));
+        co_await or_return(request->take(Op::putfh));
+        co_await or_return(request->take(Op::savefh));
+        co_await or_return(request->take(Op::putfh));
+        co_await or_return(request->take(Op::link));
+        request->reader().fixed(20);  // change_info4
+        if (request->take(Op::restorefh)) {
+            const auto found = request->take_attributes(file_attributes);
+            if (found) co_return enter(inode->handle(), *found, dir->fsid());
+        }
+    }
+    // It is made; what came after that had to wait, or did not go.
+    co_return co_await look_up(context, *dir, new_name.view());
 }
 
 Task<Result<void>> NfsFs::unlink(fuse::Context& context, fuse::NodeId parent, fuse::Name name) {

@@ -1,31 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/or_return.hpp"
 #include "fs/nfs/nfs_fs.hpp"
+#include "fs/nfs/place.hpp"
+#include "fs/nfs/unattended.hpp"
 #include "fuse/wire_file.hpp"
 
-#include <cstring>
 #include <fcntl.h>
 
 namespace dpfs::nfs {
-namespace {
 
 using nfs4::Op;
-
-constexpr nfs4::AttributeSet change_attribute = {nfs4::Attribute::change};
-
-}  // namespace
-
-NfsFs::OwnerBytes NfsFs::new_owner() noexcept {
-    OwnerBytes owner;
-    const std::uint64_t number = owner_count_.fetch_add(1, std::memory_order_relaxed);
-    std::memcpy(owner.bytes.data(), &instance_, sizeof instance_);
-    std::memcpy(owner.bytes.data() + sizeof instance_, &number, sizeof number);
-    return owner;
-}
 
 Task<Result<fuse::OpenReply>> NfsFs::open(fuse::Context& context,
                                           fuse::NodeId node,
                                           fuse::OpenRequest request) {
+    const auto work = std::make_shared<Unattended<fuse::OpenReply>>(context);
+    if (!place(context).background.spawn(open_unattended(work, node, request))) {
+        co_return fail(Errno::shut_down);
+    }
+    co_return co_await work->outcome(context.cancel);
+}
+
+Task<void> NfsFs::open_unattended(std::shared_ptr<Unattended<fuse::OpenReply>> work,
+                                  fuse::NodeId node,
+                                  fuse::OpenRequest request) {
+    const auto outcome = co_await open_file(work->context, node, request);
+    if (work->abandoned() && outcome) {
+        co_await close_abandoned(work->context, outcome->handle);
+    }
+    work->end(outcome);
+}
+
+Task<Result<fuse::OpenReply>> NfsFs::open_file(fuse::Context& context,
+                                               fuse::NodeId node,
+                                               fuse::OpenRequest request) {
     const bool truncates = (request.flags & O_TRUNC) != 0;
     const std::uint32_t access =
         access_of(request.flags) | (truncates ? nfs4::share::access_write : 0);
@@ -34,130 +42,90 @@ Task<Result<fuse::OpenReply>> NfsFs::open(fuse::Context& context,
     }
     InodePin inode = co_await or_return(inodes_.pin(node));
     if (inode->type() == nfs4::FileType::directory) co_return fail(Errno::is_directory);
+    // First the place for it: what is open at the server has one.
+    OpenFilePin file = co_await or_return(new_file(context, inode.share(), access));
+    const std::uint64_t incarnation = client_->incarnation();
+    const OwnerBytes owner = owner_bytes(file->owner);
+    nfs4::NewAttributes empty;
+    empty.size = 0;
+
     Lane& lane = this->lane(context);
-    const OwnerBytes owner = new_owner();
     const auto made = lane.request(as(context.caller));
     made->put_file(inode->handle());
     made->must_be_cached();
     made->put_open({.access = access, .owner = {client_->client_id(), owner.bytes}});
     // The state that OPEN has just made is the compound's current one.
-    if (truncates) {
-        nfs4::NewAttributes empty;
-        empty.size = 0;
-        made->put_setattr({.sequence = 1}, empty);
-    }
-    made->put_getattr(change_attribute);
-    co_await or_return(co_await lane.run(*made, &context.cancel));
+    if (truncates) made->put_setattr({.sequence = 1}, empty);
+    made->put_getattr(file_attributes);
+    co_await or_return(co_await lane.run(*made));
     co_await or_return(made->take(Op::putfh));
     co_await or_return(made->take(Op::open));
     const nfs4::Opened opened = nfs4::take_opened(made->reader());
     co_await or_return(made->taken());
-    Result<void> rest;
-    std::uint64_t change = 0;
-    if (truncates) {
-        rest = made->take(Op::setattr);
-        if (rest) nfs4::AttributeSet::take(made->reader());
+    file->set_state(opened.state, incarnation);
+    give_back_delegation(context, *file, opened);
+
+    auto seen = take_seen(*made, *inode, truncates);
+    // What came after OPEN had to wait, or did not go: it is asked for alone.
+    if (!seen && truncates) {
+        seen = co_await set_and_see(context, *inode, {opened.state, context.caller}, empty);
+    } else if (!seen) {
+        seen = co_await see(context, *inode);
     }
-    if (rest) {
-        const auto found = made->take_attributes(change_attribute);
-        if (found) {
-            change = found->change;
-        } else {
-            rest = fail(found.error());
-        }
+    if (!seen) {
+        const auto closed = co_await close_state(context, *file);
+        static_cast<void>(closed);  // the lease's end does it too
+        co_return fail(seen.error());
     }
-    if (!rest) {
-        const auto closed =
-            co_await close_state(context, inode->handle(), opened.state, context.caller);
-        static_cast<void>(closed);
-        co_return fail(rest.error());
-    }
-    co_return co_await publish(context, std::move(inode), access, opened, change);
+    if (truncates && request.kill_suid_gid) co_await clear_set_id(context, *inode, *seen);
+    co_return publish(file, seen->change);
 }
 
-Task<Result<fuse::OpenReply>> NfsFs::publish(fuse::Context& context,
-                                             InodePin inode,
-                                             std::uint32_t access,
-                                             nfs4::Opened opened,
-                                             std::uint64_t change) {
-    Lane& lane = this->lane(context);
-    if (opened.delegated) {
-        // It was not asked for, and is nothing that is answered from yet.
-        const auto request = lane.request(as(context.caller));
-        request->put_file(inode->handle());
-        request->put_state(Op::delegreturn, opened.delegation);
-        const auto returned = co_await lane.run(*request, &context.cancel);
-        static_cast<void>(returned);
-    }
+Result<OpenFilePin> NfsFs::new_file(const fuse::Context& context,
+                                    InodePin inode,
+                                    std::uint32_t access) {
     auto made = open_files_.make();
-    if (!made) {
-        const auto closed =
-            co_await close_state(context, inode->handle(), opened.state, context.caller);
-        static_cast<void>(closed);
-        co_return fail(made.error());
-    }
+    if (!made) return made;
     OpenFile& file = **made;
+    file.id = made->id();
     file.opener = context.caller;
     file.access = access;
-    file.set_state(opened.state);
-    // Close to open: what the tenant has cached holds if nobody has changed the file since.
-    const bool unchanged = inode->cached_change.exchange(change) == change && change != 0;
+    file.owner = owner_count_.fetch_add(1, std::memory_order_relaxed);
     file.inode = std::move(inode);
-    open_files_.publish(*made);
-    fuse::OpenReply reply = {.handle = fuse::FileHandle{made->id()}};
+    return made;
+}
+
+fuse::OpenReply NfsFs::publish(const OpenFilePin& file, std::uint64_t change) {
+    // Close to open: what the tenant has cached holds if nobody has changed the file since.
+    const bool unchanged = file->inode->cached_change.exchange(change) == change && change != 0;
+    open_files_.publish(file);
+    fuse::OpenReply reply = {.handle = fuse::FileHandle{file.id()}};
     if (options_.cache == CachePolicy::never) {
         reply.open_flags =
             fuse::wire::fopen::direct_io | fuse::wire::fopen::parallel_direct_writes;
     } else if (options_.cache == CachePolicy::always || unchanged) {
         reply.open_flags = fuse::wire::fopen::keep_cache;
     }
-    co_return reply;
-}
-
-Task<Result<void>> NfsFs::close_state(fuse::Context& context,
-                                      nfs4::FileHandle handle,
-                                      nfs4::StateId state,
-                                      reactor::Credentials who) {
-    Lane& lane = this->lane(context);
-    const auto request = lane.request(as(who));
-    request->put_file(handle);
-    request->must_be_cached();
-    request->put_close(state);
-    // Also when the tenant is gone: the server must not keep it.
-    co_await or_return(co_await lane.run(*request));
-    co_await or_return(request->take(Op::putfh));
-    co_return request->take(Op::close);
-}
-
-Task<Result<void>> NfsFs::open_again(fuse::Context& context,
-                                     OpenFile& file,
-                                     nfs4::StateId used) {
-    if (file.current_state() != used) co_return Result<void>();
-    Lane& lane = this->lane(context);
-    const OwnerBytes owner = new_owner();
-    const auto request = lane.request(as(file.opener));
-    request->put_file(file.inode->handle());
-    request->must_be_cached();
-    request->put_open({.access = file.access, .owner = {client_->client_id(), owner.bytes}});
-    co_await or_return(co_await lane.run(*request, &context.cancel));
-    co_await or_return(request->take(Op::putfh));
-    co_await or_return(request->take(Op::open));
-    const nfs4::Opened opened = nfs4::take_opened(request->reader());
-    co_await or_return(request->taken());
-    log_.warning("the server had forgotten an open file; it is open again");
-    file.set_state(opened.state);
-    const std::lock_guard lock(file.inode->mutex);
-    if (!file.inode->locks.empty()) file.locks_lost.store(true);
-    co_return Result<void>();
+    return reply;
 }
 
 Task<Result<void>> NfsFs::flush(fuse::Context& context,
                                 fuse::NodeId node,
                                 fuse::FileHandle handle,
                                 fuse::LockOwner owner) {
-    const OpenFilePin file = co_await or_return(file_of(node, handle));
+    OpenFilePin file = co_await or_return(file_of(node, handle));
+    const auto work = std::make_shared<Unattended<void>>(context);
+    if (!place(context).background.spawn(flush_unattended(work, std::move(file), owner))) {
+        co_return fail(Errno::shut_down);
+    }
+    co_return co_await work->outcome(context.cancel);
+}
+
+Task<void> NfsFs::flush_unattended(std::shared_ptr<Unattended<void>> work,
+                                   OpenFilePin file,
+                                   fuse::LockOwner owner) {
     const Dropped which = {.posix_owner = static_cast<std::uint64_t>(owner)};
-    co_return co_await drop_locks(context, file->inode.share(), file->opener, which);
+    work->end(co_await drop_locks(work->context, file->inode.share(), file->opener, which));
 }
 
 Task<Result<void>> NfsFs::release(fuse::Context& context,
@@ -165,13 +133,17 @@ Task<Result<void>> NfsFs::release(fuse::Context& context,
                                   fuse::FileHandle handle,
                                   fuse::ReleaseRequest request) {
     static_cast<void>(request);  // whatever was locked through the handle ends with it
-    const OpenFilePin file = co_await or_return(file_of(node, handle));
+    OpenFilePin file = co_await or_return(file_of(node, handle));
     if (!open_files_.retire(file)) co_return fail(Errno::bad_descriptor);
-    const Dropped mine = {.made_through = file.id()};
-    const auto unlocked = co_await drop_locks(context, file->inode.share(), file->opener, mine);
-    static_cast<void>(unlocked);  // CLOSE does it too
-    co_return co_await close_state(
-        context, file->inode->handle(), file->current_state(), file->opener);
+    const auto work = std::make_shared<Unattended<void>>(context);
+    if (!place(context).background.spawn(close_unattended(work, std::move(file)))) {
+        co_return fail(Errno::shut_down);
+    }
+    co_return co_await work->outcome(context.cancel);
+}
+
+Task<void> NfsFs::close_unattended(std::shared_ptr<Unattended<void>> work, OpenFilePin file) {
+    work->end(co_await close_file(work->context, std::move(file)));
 }
 
 Task<Result<void>> NfsFs::fsync(fuse::Context& context,

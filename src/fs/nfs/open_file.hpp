@@ -42,14 +42,21 @@ struct DirectoryPage {
 class OpenFile {
   public:
     InodePin inode;
+    std::uint64_t id = 0;  ///< as the tenant knows it
     /// Who opened it: its reads and writes are made as that one, as a local file's would be.
     reactor::Credentials opener;
     std::uint32_t access = 0;  ///< nfs4::share::access_*
+    /// Its open owner's number. One for the file's life: an OPEN that is made again, because
+    /// nobody knows what became of it or two asked at once, is no second state.
+    std::uint64_t owner = 0;
     bool is_directory = false;
+    /// It is being closed, or is: nobody opens it again.
+    std::atomic<bool> closed = false;
 
     std::mutex mutex;
     DirectoryPage page;
     nfs4::StateId state;
+    std::uint64_t incarnation = 0;  ///< of the client, that `state` and the locks belong to
     /// Its locks were lost with the server's memory of them: nothing is as the locker thinks.
     std::atomic<bool> locks_lost = false;
 
@@ -57,16 +64,35 @@ class OpenFile {
         const std::lock_guard lock(mutex);
         return state;
     }
-    void set_state(const nfs4::StateId& now) {
+    void set_state(const nfs4::StateId& now, std::uint64_t client_incarnation) {
         const std::lock_guard lock(mutex);
         state = now;
+        incarnation = client_incarnation;
+    }
+    /// The same, if it still is what it was. False: somebody has set another.
+    bool replace_state(const nfs4::StateId& was,
+                       const nfs4::StateId& now,
+                       std::uint64_t client_incarnation) {
+        const std::lock_guard lock(mutex);
+        if (state.other != was.other) return false;
+        state = now;
+        incarnation = client_incarnation;
+        return true;
+    }
+    [[nodiscard]] std::uint64_t state_incarnation() {
+        const std::lock_guard lock(mutex);
+        return incarnation;
     }
 
     void recycle() noexcept {
         page = {};
         state = {};
+        incarnation = 0;
+        id = 0;
         access = 0;
+        owner = 0;
         is_directory = false;
+        closed.store(false, std::memory_order_relaxed);
         locks_lost.store(false, std::memory_order_relaxed);
         inode.release();
     }

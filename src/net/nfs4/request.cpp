@@ -317,8 +317,9 @@ Opened take_opened(rpc::XdrReader& in) noexcept {
     Opened opened;
     opened.state = take_state_id(in);
     in.fixed(20);  // change_info4 of the directory
-    in.u32();      // rflags
-    AttributeSet::take(in);
+    constexpr std::uint32_t preserve_unlinked = 8;
+    opened.preserves_unlinked = (in.u32() & preserve_unlinked) != 0;
+    opened.attributes_set = AttributeSet::take(in);
     switch (in.u32()) {  // open_delegation4
         case 0:
             break;

@@ -163,6 +163,8 @@ class Request final : rpc::PayloadFinder {
 /// What OPEN answers (18.16.2), the delegation if one was given nevertheless.
 struct Opened {
     StateId state;
+    AttributeSet attributes_set;      ///< of those that were to be set by an exclusive creation
+    bool preserves_unlinked = false;  ///< OPEN4_RESULT_PRESERVE_UNLINKED
     bool delegated = false;
     StateId delegation;
 };

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// Regular files are made by OPEN, so each of them is state at the server for a while at least.
+#include "base/or_return.hpp"
+#include "fs/nfs/nfs_fs.hpp"
+#include "fs/nfs/place.hpp"
+#include "fs/nfs/unattended.hpp"
+
+#include <fcntl.h>
+#include <random>
+#include <string>
+#include <sys/stat.h>
+
+namespace dpfs::nfs {
+namespace {
+
+using nfs4::Attribute;
+using nfs4::Op;
+
+nfs4::Verifier random_verifier() {
+    std::random_device random;
+    nfs4::Verifier verifier = {};
+    for (std::byte& each : verifier) each = std::byte(random() & 0xff);
+    return verifier;
+}
+
+}  // namespace
+
+/// What is to be made. It has its own copy of the name: the work may outlive the request.
+struct NfsFs::MakesFile {
+    fuse::NodeId parent;
+    std::string name;
+    std::uint32_t access = 0;
+    nfs4::CreateMode mode = nfs4::CreateMode::unchecked;
+    nfs4::Verifier verifier = {};
+    nfs4::NewAttributes attributes = {};
+};
+
+/// A file that is open at the server, and known to the tenant by one more reference.
+struct NfsFs::MadeFile {
+    nfs4::Opened opened;
+    fuse::Entry entry;
+    InodePin inode;
+    std::uint64_t change = 0;
+};
+
+Task<Result<fuse::Created>> NfsFs::create(fuse::Context& context,
+                                          fuse::NodeId parent,
+                                          fuse::Name name,
+                                          fuse::CreateRequest request) {
+    MakesFile what{
+        .parent = parent, .name = std::string(name.view()), .access = access_of(request.flags)};
+    what.attributes.mode = request.mode & 07777 & ~request.umask;
+    if ((request.flags & O_EXCL) != 0) {
+        what.mode = nfs4::CreateMode::exclusive4_1;
+        what.verifier = random_verifier();
+    } else if ((request.flags & O_TRUNC) != 0) {
+        what.attributes.size = 0;
+    }
+    const auto work = std::make_shared<Unattended<fuse::Created>>(context);
+    if (!place(context).background.spawn(create_unattended(work, std::move(what)))) {
+        co_return fail(Errno::shut_down);
+    }
+    co_return co_await work->outcome(context.cancel);
+}
+
+Task<void> NfsFs::create_unattended(std::shared_ptr<Unattended<fuse::Created>> work,
+                                    MakesFile what) {
+    const auto outcome = co_await create_file(work->context, std::move(what));
+    if (work->abandoned() && outcome) {
+        co_await close_abandoned(work->context, outcome->open.handle);
+        if (const auto inode = inodes_.pin(outcome->entry.node)) inodes_.forget(*inode, 1);
+    }
+    work->end(outcome);
+}
+
+Task<Result<fuse::Created>> NfsFs::create_file(fuse::Context& context, MakesFile what) {
+    if (options_.read_only) co_return fail(Errno::read_only);
+    const InodePin dir = co_await or_return(inodes_.pin(what.parent));
+    const OpenFilePin file = co_await or_return(new_file(context, {}, what.access));
+    const std::uint64_t incarnation = client_->incarnation();
+    MadeFile made = co_await or_return(co_await open_by_name(context, *dir, what, file->owner));
+    file->set_state(made.opened.state, incarnation);
+    file->inode = std::move(made.inode);
+    give_back_delegation(context, *file, made.opened);
+    if (what.mode == nfs4::CreateMode::exclusive4_1) {
+        co_await set_what_is_missing(context, what, *file->inode, made);
+    }
+    const fuse::OpenReply reply = publish(file, made.change);
+    co_return fuse::Created{.entry = made.entry, .open = reply};
+}
+
+/// A regular file that stays closed (mknod(2)): OPEN is the only way to make one.
+Task<Result<fuse::Entry>> NfsFs::make_file(fuse::Context& context,
+                                           fuse::NodeId parent,
+                                           fuse::Name name,
+                                           std::uint32_t mode) {
+    MakesFile what{.parent = parent,
+                   .name = std::string(name.view()),
+                   .access = nfs4::share::access_read,
+                   .mode = nfs4::CreateMode::guarded};
+    what.attributes.mode = mode;
+    const auto work = std::make_shared<Unattended<fuse::Entry>>(context);
+    if (!place(context).background.spawn(make_file_unattended(work, std::move(what)))) {
+        co_return fail(Errno::shut_down);
+    }
+    co_return co_await work->outcome(context.cancel);
+}
+
+Task<void> NfsFs::make_file_unattended(std::shared_ptr<Unattended<fuse::Entry>> work,
+                                       MakesFile what) {
+    const auto outcome = co_await create_file(work->context, std::move(what));
+    if (!outcome) {
+        work->end(fail(outcome.error()));
+        co_return;
+    }
+    co_await close_abandoned(work->context, outcome->open.handle);
+    const auto inode = inodes_.pin(outcome->entry.node);
+    if (work->abandoned() && inode) inodes_.forget(*inode, 1);
+    work->end(outcome->entry);
+}
+
+Task<Result<NfsFs::MadeFile>> NfsFs::open_by_name(fuse::Context& context,
+                                                  Inode& dir,
+                                                  MakesFile& what,
+                                                  std::uint64_t owner_number) {
+    const OwnerBytes owner = owner_bytes(owner_number);
+    MadeFile made;
+    Result<nfs4::FileHandle> handle = fail(Errno::io_error);
+    Result<fuse::Entry> entry = fail(Errno::io_error);
+    {
+        Lane& lane = this->lane(context);
+        const auto request = lane.request(as(context.caller));
+        request->put_file(dir.handle());
+        request->must_be_cached();
+        request->put_open({.access = what.access,
+                           .owner = {client_->client_id(), owner.bytes},
+                           .claim = nfs4::Claim::null,
+                           .name = what.name,
+                           .create = true,
+                           .mode = what.mode,
+                           .verifier = what.verifier,
+                           .attributes = what.attributes});
+        request->put(Op::getfh);
+        request->put_getattr(file_attributes);
+        co_await or_return(co_await lane.run(*request));
+        co_await or_return(request->take(Op::putfh));
+        co_await or_return(request->take(Op::open));
+        made.opened = nfs4::take_opened(request->reader());
+        co_await or_return(request->taken());
+        handle = request->take_file_handle();
+        if (handle) {
+            const auto found = request->take_attributes(file_attributes);
+            if (found) {
+                made.change = found->change;
+                entry = enter(*handle, *found, dir.fsid());
+            }
+        }
+    }
+    // What came after OPEN had to wait, or did not go: the name is looked up.
+    if (!entry) entry = co_await look_up(context, dir, what.name);
+    if (entry) {
+        auto inode = inodes_.pin(entry->node);
+        if (inode && (!handle || (*inode)->handle() == *handle)) {
+            made.entry = *entry;
+            made.inode = std::move(*inode);
+            co_return made;
+        }
+        // Somebody has put another file there meanwhile.
+        if (inode) inodes_.forget(*inode, 1);
+        entry = fail(Errno::no_entry);
+    }
+    // Without its handle an open file cannot be closed: the lease's end does it.
+    if (handle) {
+        const auto closed =
+            co_await close_state(context, *handle, made.opened.state, context.caller);
+        static_cast<void>(closed);
+    }
+    co_return fail(entry.error());
+}
+
+/// EXCLUSIVE4_1: a server may keep the verifier in attributes, and sets of those that were
+/// asked for what it can: the rest is the client's to set (RFC 8881, 18.16.3).
+Task<void> NfsFs::set_what_is_missing(fuse::Context& context,
+                                      MakesFile& what,
+                                      Inode& inode,
+                                      MadeFile& made) {
+    const nfs4::AttributeSet& set = made.opened.attributes_set;
+    nfs4::NewAttributes missing;
+    if (!set.has(Attribute::mode)) missing.mode = what.attributes.mode;
+    const nfs4::NewAttributes::SetTime now = {.now = true, .time = {}};
+    if (set.has(Attribute::time_access_set)) missing.access = now;
+    if (set.has(Attribute::time_modify_set)) missing.modify = now;
+    if (!missing.mode && !missing.access && !missing.modify) co_return;
+    const Actor actor = {.state = made.opened.state, .who = context.caller};
+    const auto seen = co_await set_and_see(context, inode, actor, missing);
+    if (seen) {
+        made.entry.attributes = seen->attributes;
+        made.change = seen->change;
+    } else {
+        log_.warning("a new file's mode could not be set ({})", errno_name(seen.error()));
+    }
+}
+
+}  // namespace dpfs::nfs

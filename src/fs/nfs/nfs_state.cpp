@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens at the server: how they end, and what happens when the server has lost one.
+#include "base/or_return.hpp"
+#include "fs/nfs/nfs_fs.hpp"
+#include "fs/nfs/place.hpp"
+
+#include <cstring>
+
+namespace dpfs::nfs {
+
+using nfs4::Op;
+
+NfsFs::OwnerBytes NfsFs::owner_bytes(std::uint64_t number) const noexcept {
+    OwnerBytes owner;
+    std::memcpy(owner.bytes.data(), &instance_, sizeof instance_);
+    std::memcpy(owner.bytes.data() + sizeof instance_, &number, sizeof number);
+    return owner;
+}
+
+Task<Result<void>> NfsFs::close_file(fuse::Context& context, OpenFilePin file) {
+    const Dropped mine = {.made_through = file->id};
+    const auto unlocked = co_await drop_locks(context, file->inode.share(), file->opener, mine);
+    static_cast<void>(unlocked);  // CLOSE does it too
+    co_return co_await close_state(context, *file);
+}
+
+Task<void> NfsFs::close_abandoned(fuse::Context& context, fuse::FileHandle handle) {
+    auto file = open_files_.pin(static_cast<std::uint64_t>(handle));
+    if (!file || !open_files_.retire(*file)) co_return;
+    const auto closed = co_await close_file(context, std::move(*file));
+    static_cast<void>(closed);  // nobody waits; the lease's end does it too
+}
+
+Task<Result<void>> NfsFs::close_state(fuse::Context& context, OpenFile& file) {
+    file.closed.store(true);
+    co_return co_await close_state(
+        context, file.inode->handle(), file.current_state(), file.opener);
+}
+
+Task<Result<void>> NfsFs::close_state(fuse::Context& context,
+                                      nfs4::FileHandle handle,
+                                      nfs4::StateId state,
+                                      reactor::Credentials who) {
+    Lane& lane = this->lane(context);
+    const auto request = lane.request(as(who));
+    request->put_file(handle);
+    request->must_be_cached();
+    request->put_close({.other = state.other});
+    // Also when the tenant is gone: the server must not keep it.
+    co_await or_return(co_await lane.run(*request));
+    // What the server does not know is closed.
+    if (nfs4::is_state_lost(request->status())) co_return Result<void>();
+    co_await or_return(request->take(Op::putfh));
+    co_return request->take(Op::close);
+}
+
+Task<Result<void>> NfsFs::open_again(fuse::Context& context,
+                                     OpenFile& file,
+                                     nfs4::StateId used) {
+    if (file.closed.load()) co_return fail(Errno::bad_descriptor);
+    if (file.current_state().other != used.other) co_return Result<void>();
+    const std::uint64_t incarnation = client_->incarnation();
+    const OwnerBytes owner = owner_bytes(file.owner);
+    Lane& lane = this->lane(context);
+    const auto request = lane.request(as(file.opener));
+    request->put_file(file.inode->handle());
+    request->must_be_cached();
+    request->put_open({.access = file.access, .owner = {client_->client_id(), owner.bytes}});
+    co_await or_return(co_await lane.run(*request));
+    co_await or_return(request->take(Op::putfh));
+    co_await or_return(request->take(Op::open));
+    const nfs4::Opened opened = nfs4::take_opened(request->reader());
+    co_await or_return(request->taken());
+    give_back_delegation(context, file, opened);
+    // Two who ask at once are one owner, and get one state: only one of them puts it in place.
+    if (file.replace_state(used, opened.state, incarnation)) {
+        log_.warning("the server had forgotten an open file; it is open again");
+        lose_locks(file);
+    }
+    if (!file.closed.load()) co_return Result<void>();
+    // It was closed meanwhile, perhaps by the name of the old state.
+    const auto closed =
+        co_await close_state(context, file.inode->handle(), opened.state, file.opener);
+    static_cast<void>(closed);
+    co_return fail(Errno::bad_descriptor);
+}
+
+void NfsFs::lose_locks(OpenFile& file) {
+    const std::lock_guard guard(file.inode->mutex);
+    for (const LockState& lock : file.inode->locks) {
+        if (lock.made_through == file.id && !lock.held.empty()) file.locks_lost.store(true);
+    }
+    std::erase_if(file.inode->locks,
+                  [&file](const LockState& lock) { return lock.made_through == file.id; });
+}
+
+void NfsFs::give_back_delegation(fuse::Context& context,
+                                 const OpenFile& file,
+                                 const nfs4::Opened& opened) {
+    if (!opened.delegated) return;
+    // It was not asked for, and is nothing that is answered from.
+    place(context).background.spawn(return_delegation(
+        context.reactor, file.inode->handle(), opened.delegation, file.opener));
+}
+
+Task<void> NfsFs::return_delegation(reactor::Reactor& reactor,
+                                    nfs4::FileHandle handle,
+                                    nfs4::StateId delegation,
+                                    reactor::Credentials who) {
+    Lane& lane = client_->lane(reactor);
+    const auto request = lane.request(as(who));
+    request->put_file(handle);
+    request->must_be_cached();
+    request->put_state(Op::delegreturn, delegation);
+    const auto returned = co_await lane.run(*request);
+    static_cast<void>(returned);  // the server recalls what it misses
+}
+
+}  // namespace dpfs::nfs

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "fs/nfs/nfs_fs.hpp"
+#include "nfs_peer.hpp"
+#include "reactor/blocking_pool.hpp"
+#include "reactor/reactor_threads.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fcntl.h>
+#include <future>
+#include <memory>
+#include <string>
+
+namespace dpfs::nfs {
+
+/// An NfsFs on a reactor thread, and its server: a NfsPeer.
+class NfsTest : public testing::Test {
+  protected:
+    NfsTest();
+    ~NfsTest() override;
+
+    /// Makes `fs` with `options` and starts it. Called by the first use of fs().
+    void start();
+    NfsFs& fs() {
+        if (!fs_) start();
+        return *fs_;
+    }
+    void stop();
+
+    /// Begins `work` on the reactor's thread.
+    template <class T>
+    std::future<T> begin(Task<T> work) {
+        std::promise<T> promise;
+        auto future = promise.get_future();
+        threads_->spawn(0, fulfil(std::move(work), std::move(promise)));
+        return future;
+    }
+    template <class T>
+    T run(Task<T> work) {
+        return begin(std::move(work)).get();
+    }
+    /// Ends what waits in `context`, as a tenant's reset does.
+    void cancel();
+
+    // --- operations of the tenant's, as user 1000
+    fuse::NodeId look_up(const std::string& name);
+    Result<fuse::OpenReply> open(fuse::NodeId node, std::uint32_t flags = O_RDWR);
+    Result<void> release(fuse::NodeId node, fuse::FileHandle handle);
+    Result<std::size_t> write(fuse::NodeId node,
+                              fuse::FileHandle handle,
+                              std::uint64_t offset,
+                              std::string data,
+                              std::uint32_t flags = 0);
+    Result<std::string> read(fuse::NodeId node,
+                             fuse::FileHandle handle,
+                             std::uint64_t offset,
+                             std::size_t size);
+    static fuse::LockRequest lock_of(std::uint64_t start,
+                                     std::uint64_t end,
+                                     std::uint32_t type = F_WRLCK);
+
+    NfsPeer peer;
+    NfsOptions options;
+    reactor::CancelSource cancel_source;
+    reactor::Reactor& reactor() { return threads_->reactor(0); }
+    fuse::Context& context() { return *context_; }
+
+  private:
+    template <class T>
+    static Task<void> fulfil(Task<T> work, std::promise<T> promise) {
+        if constexpr (std::is_void_v<T>) {
+            co_await std::move(work);
+            promise.set_value();
+        } else {
+            promise.set_value(co_await std::move(work));
+        }
+    }
+    static Task<void> fire(reactor::CancelSource& source);
+
+    std::unique_ptr<LogSink> sink_;
+    reactor::BlockingPool pool_{{}};
+    std::unique_ptr<reactor::ReactorThreads> threads_;
+    std::unique_ptr<fuse::Context> context_;
+    std::unique_ptr<NfsFs> fs_;
+};
+
+}  // namespace dpfs::nfs

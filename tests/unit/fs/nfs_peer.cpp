@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nfs_peer.hpp"
+
+#include "net/rpc/message.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+namespace dpfs::nfs {
+
+using nfs4::Op;
+using nfs4::Status;
+
+namespace {
+
+bool read_all(int fd, void* to, std::size_t size) {
+    return ::recv(fd, to, size, MSG_WAITALL) == static_cast<ssize_t>(size);
+}
+
+std::vector<std::byte> read_record(int fd) {
+    std::array<std::byte, 4> mark = {};
+    if (!read_all(fd, mark.data(), mark.size())) return {};
+    std::vector<std::byte> record(rpc::XdrReader(mark).u32() & ~rpc::last_fragment);
+    if (!read_all(fd, record.data(), record.size())) return {};
+    return record;
+}
+
+/// Where the arguments of a call begin, and who makes it.
+std::uint32_t take_credentials(rpc::XdrReader& in) {
+    for (int i = 0; i < 6; ++i) in.u32();  // xid to procedure
+    const std::uint32_t flavor = in.u32();
+    const auto body = in.opaque(400);
+    std::uint32_t uid = 0;
+    if (flavor == 1) {
+        rpc::XdrReader auth(body);
+        auth.u32();
+        auth.string(255);
+        uid = auth.u32();
+    }
+    in.u32();
+    in.opaque(400);
+    return uid;
+}
+
+}  // namespace
+
+NfsPeer::NfsPeer() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in any = {};
+    any.sin_family = AF_INET;
+    any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    auto* const name = static_cast<sockaddr*>(static_cast<void*>(&any));
+    socklen_t size = sizeof any;
+    if (::bind(listener_.get(), name, size) == 0 && ::listen(listener_.get(), 8) == 0 &&
+        ::getsockname(listener_.get(), name, &size) == 0) {
+        port_ = ntohs(any.sin_port);
+    }
+    thread_ = std::thread([this] { serve(); });
+}
+
+NfsPeer::~NfsPeer() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_.store(true);
+        changed_.notify_all();
+    }
+    ::shutdown(listener_.get(), SHUT_RDWR);
+    const int connection = connection_.load();
+    if (connection >= 0) ::shutdown(connection, SHUT_RDWR);
+    thread_.join();
+}
+
+std::string NfsPeer::address() const {
+    return fmt::format("127.0.0.1:{}", port_);
+}
+
+void NfsPeer::answer(Op op, Status status, int count) {
+    const std::lock_guard lock(mutex_);
+    answers_[op] = {status, count};
+}
+
+void NfsPeer::on(Op op, Handler handler) {
+    const std::lock_guard lock(mutex_);
+    handlers_[op] = std::move(handler);
+}
+
+void NfsPeer::restart() {
+    const std::lock_guard lock(mutex_);
+    ++boot_;
+    session_ = 0;
+    states_.clear();
+    live_.clear();
+    for (auto& [handle, file] : files_) file.data = file.stable;
+}
+
+void NfsPeer::forget_states() {
+    const std::lock_guard lock(mutex_);
+    states_.clear();
+    live_.clear();
+}
+
+void NfsPeer::set_nothing_exclusively() {
+    const std::lock_guard lock(mutex_);
+    sets_exclusively_ = false;
+}
+
+void NfsPeer::stay_away(bool away) {
+    const std::lock_guard lock(mutex_);
+    away_ = away;
+    changed_.notify_all();
+}
+
+bool NfsPeer::wait_for(const std::string& entry) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(10), [&] {
+        return std::find(record_.begin(), record_.end(), entry) != record_.end();
+    });
+}
+
+std::vector<std::string> NfsPeer::take_record() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(record_, {});
+}
+
+std::size_t NfsPeer::state_count() {
+    const std::lock_guard lock(mutex_);
+    return live_.size();
+}
+
+std::string NfsPeer::data_of(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    return files_[dir_[name]].data;
+}
+
+std::uint32_t NfsPeer::mode_of(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    return files_[dir_[name]].mode;
+}
+
+std::vector<std::string> NfsPeer::names() {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> names;
+    for (const auto& [name, handle] : dir_) names.push_back(name);
+    return names;
+}
+
+void NfsPeer::add_file(const std::string& name, std::uint32_t mode) {
+    const std::lock_guard lock(mutex_);
+    const std::string handle = fmt::format("file {}", ++file_number_);
+    dir_[name] = handle;
+    files_[handle] = {.mode = mode};
+}
+
+void NfsPeer::serve() {
+    while (!stopping_.load()) {
+        const UniqueFd fd(::accept(listener_.get(), nullptr, nullptr));
+        if (!fd) return;
+        connection_.store(fd.get());
+        while (!stopping_.load() && serve_one(fd.get())) {
+        }
+        connection_.store(-1);
+    }
+}
+
+bool NfsPeer::serve_one(int fd) {
+    const auto call = read_record(fd);
+    if (call.empty()) return false;
+    rpc::XdrReader in(call);
+    const std::uint32_t xid = rpc::XdrReader(call).u32();
+    const std::uint32_t uid = take_credentials(in);
+    std::vector<std::byte> reply;
+    rpc::begin_reply(reply, xid, rpc::ReplyStatus::success);
+    {
+        std::unique_lock lock(mutex_);
+        std::vector<std::byte> results;
+        const Status status = compound(in, uid, results);
+        changed_.wait(lock, [this] { return !away_ || stopping_.load(); });
+        rpc::XdrWriter out(reply);
+        out.u32(static_cast<std::uint32_t>(status));
+        out.string("");
+        out.u32(result_count_);
+        out.fixed(results);
+    }
+    rpc::finish_record(reply, 0);
+    return ::send(fd, reply.data(), reply.size(), MSG_NOSIGNAL) ==
+           static_cast<ssize_t>(reply.size());
+}
+
+Status NfsPeer::compound(rpc::XdrReader& in,
+                         std::uint32_t uid,
+                         std::vector<std::byte>& results) {
+    in.string(100);
+    in.u32();  // minor version
+    const std::uint32_t count = in.u32();
+    result_count_ = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        rpc::XdrWriter out(results);
+        const Op op{in.u32()};
+        ++result_count_;
+        out.u32(static_cast<std::uint32_t>(op));
+        const std::size_t status_at = results.size();
+        out.u32(0);
+        Call call = {.op = op, .in = in, .out = out, .uid = uid};
+        const Status status = perform(call);
+        changed_.notify_all();
+        out.patch_u32(status_at, static_cast<std::uint32_t>(status));
+        if (status != Status::ok) return status;
+    }
+    return Status::ok;
+}
+
+Status NfsPeer::perform(Call& call) {
+    struct Entry {
+        Op op;
+        std::string_view name;  // in the record; empty: not recorded
+        Method method;
+    };
+    static constexpr std::array table = {
+        Entry{Op::exchange_id, "", &NfsPeer::exchange_id},
+        Entry{Op::create_session, "", &NfsPeer::create_session},
+        Entry{Op::bind_conn_to_session, "", &NfsPeer::bind},
+        Entry{Op::sequence, "", &NfsPeer::sequence},
+        Entry{Op::destroy_session, "", &NfsPeer::skip_fixed},
+        Entry{Op::destroy_clientid, "", &NfsPeer::skip_fixed},
+        Entry{Op::reclaim_complete, "RECLAIM_COMPLETE", &NfsPeer::skip_fixed},
+        Entry{Op::putfh, "", &NfsPeer::put_file},
+        Entry{Op::putrootfh, "", &NfsPeer::put_root},
+        Entry{Op::getfh, "", &NfsPeer::get_handle},
+        Entry{Op::savefh, "", &NfsPeer::save},
+        Entry{Op::restorefh, "", &NfsPeer::restore},
+        Entry{Op::lookup, "LOOKUP", &NfsPeer::look_up},
+        Entry{Op::getattr, "GETATTR", &NfsPeer::get_attributes},
+        Entry{Op::setattr, "SETATTR", &NfsPeer::set_attributes},
+        Entry{Op::open, "OPEN", &NfsPeer::open},
+        Entry{Op::close, "CLOSE", &NfsPeer::close},
+        Entry{Op::lock, "LOCK", &NfsPeer::lock},
+        Entry{Op::locku, "LOCKU", &NfsPeer::unlock},
+        Entry{Op::free_stateid, "FREE_STATEID", &NfsPeer::end_state},
+        Entry{Op::read, "READ", &NfsPeer::read},
+        Entry{Op::write, "WRITE", &NfsPeer::write},
+        Entry{Op::commit, "COMMIT", &NfsPeer::commit},
+        Entry{Op::remove, "REMOVE", &NfsPeer::remove},
+        Entry{Op::rename, "RENAME", &NfsPeer::rename},
+        Entry{Op::readdir, "READDIR", &NfsPeer::read_directory},
+        Entry{Op::allocate, "ALLOCATE", &NfsPeer::range},
+    };
+    for (const Entry& each : table) {
+        if (each.op != call.op) continue;
+        if (!each.name.empty()) record_.emplace_back(each.name);
+        if (auto known = answers_.find(call.op);
+            known != answers_.end() && known->second.second > 0) {
+            --known->second.second;
+            return known->second.first;
+        }
+        if (const auto known = handlers_.find(call.op); known != handlers_.end()) {
+            if (const auto status = known->second(call)) return *status;
+        }
+        return (this->*each.method)(call);
+    }
+    record_.push_back(fmt::format("operation {}", static_cast<std::uint32_t>(call.op)));
+    return Status::notsupp;
+}
+
+}  // namespace dpfs::nfs

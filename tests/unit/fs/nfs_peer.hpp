@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "base/unique_fd.hpp"
+#include "net/nfs4/attributes.hpp"
+#include "net/nfs4/status.hpp"
+#include "net/nfs4/wire.hpp"
+#include "net/rpc/xdr.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace dpfs::nfs {
+
+/// An NFSv4.1 server in miniature, on a thread of its own, for tests of the back end: one
+/// directory of files in memory, opens and locks without any conflict between them, and every
+/// answer for a test to change. It keeps a record of what it was asked.
+///
+/// Thread    any.
+class NfsPeer {
+  public:
+    /// One operation of a compound.
+    struct Call {
+        nfs4::Op op;
+        rpc::XdrReader& in;   ///< its arguments
+        rpc::XdrWriter& out;  ///< its result behind the status
+        std::uint32_t uid;    ///< who asks
+    };
+    /// An answer instead of the usual one, which `nullopt` leaves to the peer; whoever answers
+    /// OK has read all of the arguments.
+    using Handler = std::function<std::optional<nfs4::Status>(Call&)>;
+
+    NfsPeer();
+    NfsPeer(const NfsPeer&) = delete;
+    NfsPeer& operator=(const NfsPeer&) = delete;
+    ~NfsPeer();
+
+    /// HOST:PORT.
+    [[nodiscard]] std::string address() const;
+    /// For the next `count` operations `op`.
+    void answer(nfs4::Op op, nfs4::Status status, int count = 1);
+    void on(nfs4::Op op, Handler handler);
+    /// Forgets everything but files: sessions, opens and locks, and data that is not committed.
+    void restart();
+    /// Forgets opens and locks alone, as after an administrator's word.
+    void forget_states();
+    /// An exclusive creation sets none of the attributes that come with it.
+    void set_nothing_exclusively();
+    /// While `away`, what is asked is done, and answered only afterwards.
+    void stay_away(bool away);
+
+    /// Until `entry` is in the record, at most ten seconds. False: it did not come.
+    bool wait_for(const std::string& entry);
+    /// What was asked since the last call, without what keeps the session.
+    std::vector<std::string> take_record();
+    [[nodiscard]] std::size_t state_count();
+    [[nodiscard]] std::string data_of(const std::string& name);
+    [[nodiscard]] std::uint32_t mode_of(const std::string& name);
+    [[nodiscard]] std::vector<std::string> names();
+    void add_file(const std::string& name, std::uint32_t mode = 0644);
+
+  private:
+    struct File {
+        std::string data = {};
+        std::string stable = {};  ///< what a restart leaves
+        std::uint32_t mode = 0644;
+        std::uint32_t uid = 1000;
+        std::uint64_t change = 1;
+    };
+    using Method = nfs4::Status (NfsPeer::*)(Call&);
+
+    void serve();
+    bool serve_one(int fd);
+    nfs4::Status compound(rpc::XdrReader& in,
+                          std::uint32_t uid,
+                          std::vector<std::byte>& results);
+    nfs4::Status perform(Call& call);
+
+    nfs4::Status exchange_id(Call& call);
+    nfs4::Status create_session(Call& call);
+    nfs4::Status sequence(Call& call);
+    nfs4::Status bind(Call& call);
+    nfs4::Status skip_fixed(Call& call);
+    nfs4::Status put_file(Call& call);
+    nfs4::Status put_root(Call& call);
+    nfs4::Status get_handle(Call& call);
+    nfs4::Status save(Call& call);
+    nfs4::Status restore(Call& call);
+    nfs4::Status look_up(Call& call);
+    nfs4::Status get_attributes(Call& call);
+    nfs4::Status set_attributes(Call& call);
+    nfs4::Status open(Call& call);
+    nfs4::Status close(Call& call);
+    nfs4::Status lock(Call& call);
+    nfs4::Status unlock(Call& call);
+    nfs4::Status end_state(Call& call);
+    nfs4::Status test_states(Call& call);
+    nfs4::Status read(Call& call);
+    nfs4::Status write(Call& call);
+    nfs4::Status commit(Call& call);
+    nfs4::Status remove(Call& call);
+    nfs4::Status rename(Call& call);
+    nfs4::Status link(Call& call);
+    nfs4::Status read_directory(Call& call);
+    nfs4::Status range(Call& call);
+
+    static nfs4::AttributeSet set_from(rpc::XdrReader& in, File& file);
+    std::string make_state(const std::string& key);
+    void put_state(Call& call, const std::string& other);
+    nfs4::Status take_state(Call& call);
+    void put_verifier(Call& call) const;
+
+    UniqueFd listener_;
+    std::uint16_t port_ = 0;
+    std::thread thread_;
+    std::atomic<bool> stopping_ = false;
+    std::atomic<int> connection_ = -1;
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::map<nfs4::Op, Handler> handlers_;
+    std::map<nfs4::Op, std::pair<nfs4::Status, int>> answers_;
+    std::vector<std::string> record_;
+    std::map<std::string, File> files_;          // by handle, which is the first name
+    std::map<std::string, std::string> dir_;     // name to handle
+    std::map<std::string, std::string> states_;  // by owner, the "other" of its state
+    std::set<std::string> live_;
+    std::uint32_t boot_ = 1;
+    std::uint32_t state_number_ = 0;
+    std::uint32_t session_ = 0;  // 0: none
+    bool away_ = false;
+    bool sets_exclusively_ = true;
+    std::uint32_t file_number_ = 0;
+    std::uint32_t result_count_ = 0;  // of the compound that is being answered
+    std::string current_, saved_, last_state_;
+    File root_ = {.mode = 0755};
+};
+
+}  // namespace dpfs::nfs
