@@ -311,7 +311,8 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                  reactor::Credentials who);
     /// Runs PUTFH and what `put(Request&, const StateId&)` puts, with the state of an open
     /// file; where the server has lost that, the file is opened again. Errors: Lane::run()'s
-    /// and open_again()'s; the operations' statuses are left in the request.
+    /// and open_again()'s; EIO: locks were lost with the state. The operations' statuses are
+    /// left in the request.
     template <class Put>
     Task<Result<nfs4::Lane::Holder>> run_with_state(fuse::Context& context,
                                                     OpenFile& file,

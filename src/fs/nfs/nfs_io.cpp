@@ -64,7 +64,6 @@ Task<Result<std::size_t>> NfsFs::read(fuse::Context& context,
                                       fuse::ReadRequest request,
                                       std::span<const iovec> to) {
     const OpenFilePin file = co_await or_return(file_of(node, handle));
-    if (file->locks_lost.load()) co_return fail(Errno::io_error);
     const std::size_t size_max = client_->read_size_max();
     if (request.size <= size_max) {
         bool at_end = false;
@@ -124,7 +123,6 @@ Task<Result<std::size_t>> NfsFs::write(fuse::Context& context,
                                        fuse::WriteRequest request,
                                        std::span<const iovec> from) {
     const OpenFilePin file = co_await or_return(file_of(node, handle));
-    if (file->locks_lost.load()) co_return fail(Errno::io_error);
     const std::size_t size_max = client_->write_size_max();
     auto parts = co_await or_return(split<Part>(from, request.offset, size_max));
     if (parts.size() == 1) {

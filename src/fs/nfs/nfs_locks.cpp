@@ -253,9 +253,11 @@ Task<Result<void>> NfsFs::unlock(fuse::Context& context,
         nfs4::StateId used;
         {
             const std::lock_guard guard(inode.mutex);
-            const LockState* const known = find(inode.locks, request);
+            LockState* const known = find(inode.locks, request);
             if (known == nullptr) co_return Result<void>();  // nothing is held: done
             used = known->state;
+            // From here on it may be somebody else's: it must not be reclaimed.
+            known->held.unlock(request.lock.start, request.lock.end);
         }
         const auto undone = lane.request(as(file.opener));
         undone->put_file(inode.handle());
@@ -274,7 +276,7 @@ Task<Result<void>> NfsFs::unlock(fuse::Context& context,
         LockState* const known = find(inode.locks, request);
         if (known == nullptr) co_return Result<void>();
         if (known->state.other != used.other) {
-            // Reclaimed meanwhile, with what was to be unlocked: that is unlocked anew.
+            // Reclaimed meanwhile, under another state.
             if (attempt < state_attempt_count_max) continue;
             co_return fail(Errno::io_error);
         }
@@ -283,7 +285,6 @@ Task<Result<void>> NfsFs::unlock(fuse::Context& context,
             inode.locks.erase(inode.locks.begin() + (known - inode.locks.data()));
         } else {
             known->state = state;
-            known->held.unlock(request.lock.start, request.lock.end);
         }
         co_return Result<void>();
     }

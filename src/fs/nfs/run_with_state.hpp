@@ -14,6 +14,8 @@ Task<Result<nfs4::Lane::Holder>> NfsFs::run_with_state(fuse::Context& context,
                                                        Put put) {
     Lane& lane = this->lane(context);
     for (int attempt = 1;; ++attempt) {
+        // Also after it was opened again: others may have had what was locked.
+        if (file.locks_lost.load()) co_return fail(Errno::io_error);
         const nfs4::StateId used = file.current_state();
         nfs4::Lane::Holder request = lane.request(as(file.opener));
         request->put_file(file.inode->handle());
