@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a hostile server may send, through every parser of results: nothing outside the reply is
 // read, whatever it says. The first byte chooses the parser.
-#include "net/nfs4/request.hpp"
+#include "net/nfs4/xattr.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -29,10 +29,11 @@ constexpr AttributeSet everything = {Attribute::supported,
                                      Attribute::time_access,
                                      Attribute::time_metadata,
                                      Attribute::time_modify,
+                                     Attribute::clone_block_size,
                                      Attribute::xattr_support};
 
 void parse(std::uint8_t choice, rpc::XdrReader in) {
-    switch (choice % 5) {
+    switch (choice % 7) {
         case 0:
             static_cast<void>(take_attributes(in, everything));
             break;
@@ -44,6 +45,12 @@ void parse(std::uint8_t choice, rpc::XdrReader in) {
             break;
         case 3:
             static_cast<void>(rpc::take_call_header(in));
+            break;
+        case 4:
+            static_cast<void>(take_getxattr(in));
+            break;
+        case 5:
+            static_cast<void>(take_listxattrs(in));
             break;
         default:
             while (in.ok() && in.boolean()) {  // a listing

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/log.hpp"
+#include "fs/nfs/file_systems.hpp"
 #include "fs/nfs/inode_table.hpp"
 #include "fs/nfs/nfs_options.hpp"
 #include "fs/nfs/open_file.hpp"
@@ -182,6 +183,24 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                              fuse::FileHandle handle,
                              fuse::LockRequest request) override;
 
+    // --- nfs_xattr.cpp
+    Task<Result<void>> setxattr(fuse::Context& context,
+                                fuse::NodeId node,
+                                std::string_view name,
+                                std::span<const std::byte> value,
+                                std::uint32_t flags,
+                                bool acl_kill_sgid) override;
+    Task<Result<std::size_t>> getxattr(fuse::Context& context,
+                                       fuse::NodeId node,
+                                       std::string_view name,
+                                       std::span<std::byte> value) override;
+    Task<Result<std::size_t>> listxattr(fuse::Context& context,
+                                        fuse::NodeId node,
+                                        std::span<std::byte> names) override;
+    Task<Result<void>> removexattr(fuse::Context& context,
+                                   fuse::NodeId node,
+                                   std::string_view name) override;
+
   private:
     using Lane = nfs4::Lane;
     using Request = nfs4::Request;
@@ -333,6 +352,11 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                          nfs4::Stable stable,
                                          std::span<const iovec> from);
     Task<Result<void>> commit(fuse::Context& context, OpenFile& file);
+    /// lseek() where the server does not say where holes are.
+    Task<Result<std::uint64_t>> seek_without_holes(fuse::Context& context,
+                                                   OpenFile& file,
+                                                   std::uint64_t offset,
+                                                   std::uint32_t whence);
 
     // --- nfs_directory.cpp
     Task<Result<void>> list(fuse::Context& context,
@@ -381,6 +405,26 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                   Dropped which);
     Task<Result<void>> wait_for_lock(fuse::Context& context, Duration time);
 
+    // --- nfs_support.cpp
+    /// What a file's file system says about itself; asked once for each.
+    Task<Result<FileSystemFacts>> facts_of(fuse::Context& context, const Inode& inode);
+    /// Numbers only: the owners' names are left out. As the caller.
+    Task<Result<nfs4::Attributes>> ask_attributes(fuse::Context& context,
+                                                  const Inode& inode,
+                                                  nfs4::AttributeSet wanted);
+    [[nodiscard]] bool lacks(const Inode& inode, Feature feature) const {
+        return file_systems_.lacks(inode.fsid(), feature);
+    }
+    /// True: `status` says that the file's file system lacks the operation, as is remembered
+    /// from now on, and logged once.
+    bool note_support(const Inode& inode, Feature feature, nfs4::Status status);
+
+    // --- nfs_xattr.cpp
+    /// A file that can have extended attributes. Errors: ESTALE; EOPNOTSUPP.
+    Task<Result<InodePin>> xattr_inode(fuse::Context& context, fuse::NodeId node);
+    /// All names, as the tenant knows them, each with its NUL.
+    Task<Result<std::string>> fetch_xattr_names(fuse::Context& context, const Inode& inode);
+
     // --- nfs_reclaim.cpp
     Task<Result<void>> reclaim(Lane& lane) override;
     void lock_may_be_free(const nfs4::FileHandle& handle) override;
@@ -404,7 +448,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     std::vector<std::unique_ptr<Place>> places_;  // one for each reactor; home's first
 
     std::atomic<std::uint64_t> owner_count_ = 0;
-    std::atomic<bool> no_allocate_ = false, no_deallocate_ = false, no_seek_ = false;
+    FileSystems file_systems_;
     InodeTable inodes_;
     SlotTable<OpenFile> open_files_;  // after the inodes: handles pin them
 };

@@ -195,17 +195,16 @@ Task<Result<void>> NfsFs::fallocate(fuse::Context& context,
     const bool punches = mode == (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE);
     // ALLOCATE extends the file, and nothing zeroes a range in one step.
     if (mode != 0 && !punches) co_return fail(Errno::not_supported);
-    auto& refused = punches ? no_deallocate_ : no_allocate_;
-    if (client_->options().minor_version < 2 || refused.load()) {
-        co_return fail(Errno::not_supported);
-    }
+    if (client_->options().minor_version < 2) co_return fail(Errno::not_supported);
     const OpenFilePin file = co_await or_return(file_of(node, handle));
+    const Feature feature = punches ? Feature::deallocate : Feature::allocate;
+    if (lacks(*file->inode, feature)) co_return fail(Errno::not_supported);
     const Op op = punches ? Op::deallocate : Op::allocate;
     const auto put = [op, offset, length](Request& request, const nfs4::StateId& state) {
         request.put_range(op, state, offset, length);
     };
     const auto request = co_await or_return(co_await run_with_state(context, *file, put));
-    if (request->status() == nfs4::Status::notsupp) refused.store(true);
+    note_support(*file->inode, feature, request->status());
     co_await or_return(request->take(Op::putfh));
     co_return request->take(op);
 }
@@ -215,11 +214,12 @@ Task<Result<std::uint64_t>> NfsFs::lseek(fuse::Context& context,
                                          fuse::FileHandle handle,
                                          std::uint64_t offset,
                                          std::uint32_t whence) {
-    // ENOSYS: the tenant's kernel takes the whole file for data from then on.
-    if (client_->options().minor_version < 2 || no_seek_.load()) {
-        co_return fail(Errno::not_implemented);
-    }
+    // ENOSYS: the tenant's kernel takes every file for data throughout from then on.
+    if (client_->options().minor_version < 2) co_return fail(Errno::not_implemented);
     const OpenFilePin file = co_await or_return(file_of(node, handle));
+    if (lacks(*file->inode, Feature::seek)) {
+        co_return co_await seek_without_holes(context, *file, offset, whence);
+    }
     const std::uint32_t what = whence == SEEK_DATA ? 0 : 1;
     const auto put = [offset, what](Request& request, const nfs4::StateId& state) {
         request.put_state(Op::seek, state);
@@ -227,9 +227,8 @@ Task<Result<std::uint64_t>> NfsFs::lseek(fuse::Context& context,
         request.writer().u32(what);
     };
     const auto request = co_await or_return(co_await run_with_state(context, *file, put));
-    if (request->status() == nfs4::Status::notsupp) {
-        no_seek_.store(true);
-        co_return fail(Errno::not_implemented);
+    if (note_support(*file->inode, Feature::seek, request->status())) {
+        co_return co_await seek_without_holes(context, *file, offset, whence);
     }
     co_await or_return(request->take(Op::putfh));
     co_await or_return(request->take(Op::seek));
@@ -239,6 +238,19 @@ Task<Result<std::uint64_t>> NfsFs::lseek(fuse::Context& context,
     // No data behind `offset` (RFC 7862, 15.11.3).
     if (at_end && whence == SEEK_DATA) co_return fail(Errno::no_device);
     co_return found;
+}
+
+/// The whole file is data, as lseek(2) allows. (ENOSYS would be for all file systems at once:
+/// the tenant's kernel asks no more.)
+Task<Result<std::uint64_t>> NfsFs::seek_without_holes(fuse::Context& context,
+                                                      OpenFile& file,
+                                                      std::uint64_t offset,
+                                                      std::uint32_t whence) {
+    constexpr nfs4::AttributeSet size_only = {nfs4::Attribute::size};
+    const auto found =
+        co_await or_return(co_await ask_attributes(context, *file.inode, size_only));
+    if (offset >= found.size) co_return fail(Errno::no_device);
+    co_return whence == SEEK_DATA ? offset : found.size;
 }
 
 }  // namespace dpfs::nfs

@@ -14,6 +14,7 @@ using nfs4::Op;
 /// anew as a plain OPEN when it is used. It may be called again for the same client id, where a
 /// connection was lost in between: what has been reclaimed under it is left out.
 Task<Result<void>> NfsFs::reclaim(Lane& lane) {
+    file_systems_.forget();
     const std::uint64_t incarnation = client_->incarnation();
     std::vector<OpenFilePin> files;
     open_files_.for_each([&](OpenFilePin& file) {

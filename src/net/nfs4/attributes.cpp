@@ -72,6 +72,7 @@ void take_other_words(rpc::XdrReader& in, Attributes& to) {
     if (has.has(time_metadata)) to.metadata = take_time(in);
     if (has.has(time_modify)) to.modify = take_time(in);
     if (has.has(mounted_on_fileid)) to.mounted_on_fileid = in.u64();
+    if (has.has(clone_block_size)) to.clone_block_size = in.u32();
     if (has.has(xattr_support)) to.xattr_support = in.boolean();
 }
 

@@ -80,6 +80,7 @@ struct Attributes {
     std::uint64_t space_used = 0;
     Time access, metadata, modify;
     std::uint64_t mounted_on_fileid = 0;
+    std::uint32_t clone_block_size = 0;  // bytes
     bool xattr_support = false;
     AttributeSet supported;
 };

@@ -50,6 +50,9 @@ enum class Op : std::uint32_t {
     allocate = 59,
     copy = 60,
     deallocate = 62,
+    offload_cancel = 66,
+    offload_status = 67,
+    read_plus = 68,
     seek = 69,
     clone = 71,
     getxattr = 72,
@@ -58,7 +61,7 @@ enum class Op : std::uint32_t {
     removexattr = 75,
 };
 
-/// Attribute numbers (RFC 8881, 5.6 and 5.7; RFC 8276, 8.2).
+/// Attribute numbers (RFC 8881, 5.6 and 5.7; RFC 7862, 12.1; RFC 8276, 8.2).
 enum class Attribute : std::uint8_t {
     supported = 0,
     type = 1,
@@ -72,6 +75,7 @@ enum class Attribute : std::uint8_t {
     files_free = 22,
     files_total = 23,
     fileid = 20,
+    file_system_locations = 24,
     name_max = 29,
     read_max = 30,
     write_max = 31,
@@ -90,6 +94,7 @@ enum class Attribute : std::uint8_t {
     time_modify = 53,
     time_modify_set = 54,
     mounted_on_fileid = 55,
+    clone_block_size = 77,
     xattr_support = 82,
 };
 
