@@ -183,6 +183,9 @@ void Tenant::log_statistics(const Logger& log) const {
                  operation.errors);
     }
     log.info("stats tag={} unknown={} malformed={}", tag(), session.unknown, session.malformed);
+    for (const std::string& line : file_system_->statistics()) {
+        log.info("stats tag={} {}", tag(), line);
+    }
 }
 
 }  // namespace dpfs::daemon

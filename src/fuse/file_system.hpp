@@ -8,9 +8,11 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <vector>
 
 namespace dpfs::fuse {
 
@@ -171,6 +173,10 @@ class FileSystem {
     /// A mount has ended, or its device was reset: every nodeid but the root, every handle and
     /// every lock of the tenant is void. No operation is in flight.
     virtual Task<void> destroy(reactor::Reactor& reactor);
+
+    /// Lines of KEY=VALUE pairs about what has been done since start(), which the log gets
+    /// behind the device's tag. Thread: any.
+    [[nodiscard]] virtual std::vector<std::string> statistics() const { return {}; }
 
     // --- names
     virtual Task<Result<Entry>> lookup(Context& context, NodeId parent, Name name);

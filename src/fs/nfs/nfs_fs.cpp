@@ -142,6 +142,32 @@ NfsFs::Place& NfsFs::place(const fuse::Context& context) noexcept {
     return *places_.front();
 }
 
+std::vector<std::string> NfsFs::statistics() const {
+    std::vector<std::string> lines;
+    for (const auto& lane : client_->lanes()) {
+        const Lane::Counters nfs = lane->counters();
+        const rpc::Connection::Counters rpc = lane->connection_counters();
+        lines.push_back(
+            fmt::format("connection={} connects={} calls={} sent_again={} strays={} "
+                        "sends={} receives={} bytes_sent={} bytes_received={} "
+                        "bytes_direct={} requests={} slot_waits={} delays={}",
+                        lines.size(),
+                        rpc.connects,
+                        rpc.calls,
+                        rpc.sent_again,
+                        rpc.strays,
+                        rpc.sends,
+                        rpc.receives,
+                        rpc.bytes_sent,
+                        rpc.bytes_received,
+                        rpc.bytes_direct,
+                        nfs.requests,
+                        nfs.slot_waits,
+                        nfs.delays));
+    }
+    return lines;
+}
+
 Task<Result<void>> NfsFs::find_root(reactor::Reactor& reactor) {
     const auto request = client_->lane(reactor).request(as({}));
     request->put(nfs4::Op::putrootfh);

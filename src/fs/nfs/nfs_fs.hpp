@@ -57,6 +57,8 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     Task<void> destroy(reactor::Reactor& reactor) override;
     Task<Result<void>> start(reactor::Reactor& reactor) override;
     Task<void> stop(reactor::Reactor& reactor) override;
+    /// A line for each connection.
+    [[nodiscard]] std::vector<std::string> statistics() const override;
 
     // --- nfs_names.cpp
     Task<Result<fuse::Entry>> lookup(fuse::Context& context,

@@ -71,6 +71,10 @@ class Client {
     /// The calling reactor's.
     [[nodiscard]] Lane& lane(const reactor::Reactor& reactor) noexcept;
     [[nodiscard]] Lane& home() noexcept { return *lanes_.front(); }
+    /// One for each reactor. Thread: any, for their counters.
+    [[nodiscard]] std::span<const std::unique_ptr<Lane>> lanes() const noexcept {
+        return lanes_;
+    }
     [[nodiscard]] const ClientOptions& options() const noexcept { return options_; }
     /// Bytes of data that one READ and one WRITE may carry. Constant after start().
     [[nodiscard]] std::uint32_t read_size_max() const noexcept { return read_size_max_; }

@@ -71,7 +71,7 @@ Task<Result<std::uint32_t>> Lane::take_slot(reactor::CancelSource* cancel) {
             slots_[static_cast<std::size_t>(free)].busy = true;
             co_return static_cast<std::uint32_t>(free);
         }
-        if (!waited) ++counters_.slot_waits;
+        if (!waited) counters_.slot_waits.add();
         co_await or_return(co_await slot_waiters_.wait(reactor_, cancel));
     }
 }
@@ -103,7 +103,7 @@ void Lane::adopt(const Session& session) {
 }
 
 Task<Result<void>> Lane::run(Request& request, reactor::CancelSource* cancel) {
-    ++counters_.requests;
+    counters_.requests.add();
     Duration pause = pause_min;
     const Duration time_max = client_.options().request_time_max;
     request.call.deadline =
@@ -120,7 +120,7 @@ Task<Result<void>> Lane::run(Request& request, reactor::CancelSource* cancel) {
         if (*next == Next::fail) co_return fail(Errno::io_error);
         if (reactor_.now() >= request.call.deadline) co_return fail(Errno::timed_out);
         if (*next == Next::wait_and_again) {
-            ++counters_.delays;
+            counters_.delays.add();
             co_await or_return(co_await reactor_.sleep(pause, cancel));
             pause = std::min(Duration{pause.ns * 2}, pause_max);
         }

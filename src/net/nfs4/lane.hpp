@@ -7,6 +7,7 @@
 #include "net/nfs4/wire.hpp"
 #include "net/rpc/connection.hpp"
 #include "net/rpc/wait_list.hpp"
+#include "reactor/loop_statistics.hpp"
 #include "reactor/reactor.hpp"
 
 #include <cstdint>
@@ -83,8 +84,13 @@ class Lane final : rpc::ConnectionOwner {
     void adopt(const Session& session);
     [[nodiscard]] const Session& session() const noexcept { return session_; }
     [[nodiscard]] reactor::Reactor& reactor() const noexcept { return reactor_; }
-    [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
-    [[nodiscard]] const rpc::Connection::Counters& connection_counters() const noexcept {
+    /// Thread: any; of connection_counters() too.
+    [[nodiscard]] Counters counters() const noexcept {
+        return {.requests = counters_.requests.value(),
+                .slot_waits = counters_.slot_waits.value(),
+                .delays = counters_.delays.value()};
+    }
+    [[nodiscard]] rpc::Connection::Counters connection_counters() const noexcept {
         return connection_.counters();
     }
     void reconnect() noexcept { connection_.restart(); }
@@ -136,7 +142,9 @@ class Lane final : rpc::ConnectionOwner {
     Instant last_sequence_ = {};
     std::uint32_t heeded_flags_ = 0;
     std::vector<std::unique_ptr<Request>> spare_;
-    Counters counters_;
+    struct {
+        reactor::Counter requests, slot_waits, delays;
+    } counters_;
     bool stopping_ = false;
     reactor::CancelSource life_;
     Gate background_;

@@ -68,6 +68,18 @@ Task<void> Connection::stop() {
     }
 }
 
+Connection::Counters Connection::counters() const noexcept {
+    return {.connects = counters_.connects.value(),
+            .calls = counters_.calls.value(),
+            .sent_again = counters_.sent_again.value(),
+            .strays = counters_.strays.value(),
+            .sends = counters_.sends.value(),
+            .receives = counters_.receives.value(),
+            .bytes_sent = counters_.bytes_sent.value(),
+            .bytes_received = counters_.bytes_received.value(),
+            .bytes_direct = counters_.bytes_direct.value()};
+}
+
 Connection::Awaiter Connection::perform(Call& call, reactor::CancelSource* cancel) noexcept {
     return {*this, call, cancel};
 }
@@ -90,7 +102,7 @@ bool Connection::Awaiter::await_suspend(std::coroutine_handle<> waiter) noexcept
 }
 
 void Connection::submit(Call& call) noexcept {
-    ++counters_.calls;
+    counters_.calls.add();
     call.connection_ = this;
     call.state_ = Call::State::queued;
     call.abandoned_ = false;
@@ -167,14 +179,14 @@ Task<void> Connection::run() {
     bool was_reported = false;
     while (!stopping_) {
         auto stream = co_await connect();
-        const std::uint64_t greeted_before = counters_.connects;
+        const std::uint64_t greeted_before = counters_.connects.value();
         if (stream) {
             stream_ = std::move(*stream);
             co_await serve();
             stream_.reset();
         }
         if (stopping_) break;
-        if (counters_.connects != greeted_before) {
+        if (counters_.connects.value() != greeted_before) {
             // It worked for a while: the next attempt is made at once.
             log_.info("connection to {} lost", address().text);
             was_reported = false;
@@ -211,7 +223,7 @@ Task<void> Connection::serve() {
     loops.spawn(send_loop());
     const auto greeted = co_await owner_.greet(*this);
     if (greeted && connected_) {
-        ++counters_.connects;
+        counters_.connects.add();
         ready_ = true;
         send_wake_.wake_one();
     } else {
@@ -246,6 +258,8 @@ Task<void> Connection::send_loop() {
         const auto sent = co_await stream_->send(batch_buffers_, io_);
         end_batch();
         if (!sent) break;
+        counters_.sends.add();
+        counters_.bytes_sent.add(batch_size_);
     }
     end_loop();
 }
@@ -258,23 +272,24 @@ void Connection::end_loop() noexcept {
 
 bool Connection::gather() {
     batch_buffers_.clear();
-    std::size_t size = 0;
+    batch_size_ = 0;
     if (!answers_.empty()) {
         std::swap(answers_, answers_sending_);
         answers_.clear();
         batch_buffers_.push_back(
             {.iov_base = answers_sending_.data(), .iov_len = answers_sending_.size()});
+        batch_size_ += answers_sending_.size();
     }
     for (CallQueue* const queue : {&early_queue_, &queue_}) {
         if (queue == &queue_ && !ready_) break;
         while (!queue->empty() && batch_buffers_.size() < batch_iovec_count_max &&
-               size < batch_size_max &&
+               batch_size_ < batch_size_max &&
                (free_places_.size() > 0 || places_.size() < place_count_max)) {
             Call& call = *queue->first();
             queue->remove(call);
             enter(call);
             call.state_ = Call::State::sending;
-            if (call.was_sent) ++counters_.sent_again;
+            if (call.was_sent) counters_.sent_again.add();
             call.was_sent = true;
             call.sent_at_ = reactor_.now();
             batch_.push_back(call);
@@ -284,7 +299,7 @@ bool Connection::gather() {
                 batch_buffers_.end(), call.payload.begin(), call.payload.end());
             const std::size_t padding = padding_of(call.payload_size);
             if (padding > 0) batch_buffers_.push_back(padding_buffer(padding));
-            size += call.record.size() + call.payload_size;
+            batch_size_ += call.record.size() + call.payload_size + padding;
         }
     }
     return !batch_buffers_.empty();
@@ -330,6 +345,16 @@ void Connection::settle(Call& call, CallQueue& again) noexcept {
         call.taken.reset();
         again.push_back(call);
     }
+}
+
+Result<void> Connection::add_answer(std::span<const std::byte> answer) {
+    if (answer.size() > options_.answers_size_max - answers_.size()) {
+        log_.error("server {} calls back, and does not read the answers", address().text);
+        return fail(Errno::overflow);
+    }
+    answers_.insert(answers_.end(), answer.begin(), answer.end());
+    send_wake_.wake_one();
+    return {};
 }
 
 Call* Connection::find(std::uint32_t xid) noexcept {

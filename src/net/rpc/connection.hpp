@@ -7,6 +7,7 @@
 #include "net/rpc/server_address.hpp"
 #include "net/rpc/tcp_stream.hpp"
 #include "net/rpc/wait_list.hpp"
+#include "reactor/loop_statistics.hpp"
 #include "reactor/reactor.hpp"
 
 #include <cstddef>
@@ -42,6 +43,9 @@ struct ConnectionOptions {
     Duration retry_time_max = seconds(5);
     Duration answer_time_max = seconds(60);  ///< without an answer it is made anew
     std::size_t reply_size_max = 9U << 20;   ///< bytes; a larger record breaks the connection
+    /// Bytes of answers to the server's own calls that wait to be sent; more break the
+    /// connection: a server that asks and does not read is not worth the memory.
+    std::size_t answers_size_max = 64U << 10;
 };
 
 /// A TCP connection to a server that is made again whenever it breaks, with what was not
@@ -52,12 +56,17 @@ struct ConnectionOptions {
 /// Source    RFC 5531, 11: record marking.
 class Connection {
   public:
+    /// What it has done since it was made.
     struct Counters {
         std::uint64_t connects = 0;
-        std::uint64_t calls = 0;         ///< performed
-        std::uint64_t sent_again = 0;    ///< after a lost connection
-        std::uint64_t strays = 0;        ///< replies that nobody waits for
-        std::uint64_t bytes_direct = 0;  ///< received into a tenant's memory without a copy
+        std::uint64_t calls = 0;       ///< performed
+        std::uint64_t sent_again = 0;  ///< after a lost connection
+        std::uint64_t strays = 0;      ///< replies that nobody waits for
+        std::uint64_t sends = 0;       ///< batches of calls
+        std::uint64_t receives = 0;    ///< of whatever has come
+        std::uint64_t bytes_sent = 0;
+        std::uint64_t bytes_received = 0;
+        std::uint64_t bytes_direct = 0;  ///< of them into a tenant's memory without a copy
     };
 
     Connection(reactor::Reactor& reactor,
@@ -85,7 +94,8 @@ class Connection {
     void restart() noexcept;
 
     [[nodiscard]] reactor::Reactor& reactor() const noexcept { return reactor_; }
-    [[nodiscard]] const Counters& counters() const noexcept { return counters_; }
+    /// Thread: any.
+    [[nodiscard]] Counters counters() const noexcept;
     /// The address that it is, or was last, connected to.
     [[nodiscard]] const ServerAddress& address() const noexcept {
         return options_.addresses[address_index_];
@@ -102,6 +112,8 @@ class Connection {
     Task<void> receive_loop();
     Task<void> watch_loop();
 
+    /// To a call of the server's. Error: EOVERFLOW: too many of them wait already.
+    Result<void> add_answer(std::span<const std::byte> answer);
     void submit(Call& call) noexcept;
     void abandon(Call& call, Errno reason) noexcept;
     void finish(Call& call, Result<void> outcome) noexcept;
@@ -137,6 +149,7 @@ class Connection {
     CallQueue early_queue_;  // the same, before everything else
     CallQueue batch_;        // with the kernel
     std::vector<iovec> batch_buffers_;
+    std::size_t batch_size_ = 0;  // bytes
     WaitList send_wake_;
     WaitList watch_wake_;
     std::vector<std::byte> answers_;  // to the server's calls
@@ -152,7 +165,10 @@ class Connection {
     std::uint32_t first_generation_;
 
     std::unique_ptr<Receiver> receiver_;
-    Counters counters_;
+    struct {
+        reactor::Counter connects, calls, sent_again, strays, sends, receives;
+        reactor::Counter bytes_sent, bytes_received, bytes_direct;
+    } counters_;
 };
 
 class [[nodiscard]] Connection::Awaiter {

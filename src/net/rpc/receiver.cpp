@@ -45,6 +45,12 @@ Task<Result<std::size_t>> Receiver::receive(std::span<iovec> to) {
     return connection_.stream_->receive(to, connection_.io_);
 }
 
+std::size_t Receiver::counted(std::size_t size) noexcept {
+    connection_.counters_.receives.add();
+    connection_.counters_.bytes_received.add(size);
+    return size;
+}
+
 Task<Result<void>> Receiver::fill(std::size_t size) {
     if (begin_ == end_) begin_ = end_ = 0;
     if (buffer_size - begin_ < size) {
@@ -54,7 +60,7 @@ Task<Result<void>> Receiver::fill(std::size_t size) {
     }
     while (end_ - begin_ < size) {
         iovec to = {.iov_base = buffer_.get() + end_, .iov_len = buffer_size - end_};
-        end_ += co_await or_return(co_await receive({&to, 1}));
+        end_ += counted(co_await or_return(co_await receive({&to, 1})));
     }
     co_return Result<void>();
 }
@@ -65,7 +71,7 @@ Task<Result<void>> Receiver::read_into(std::span<std::byte> to) {
     begin_ += copied;
     for (auto rest = to.subspan(copied); !rest.empty();) {
         iovec piece = {.iov_base = rest.data(), .iov_len = rest.size()};
-        rest = rest.subspan(co_await or_return(co_await receive({&piece, 1})));
+        rest = rest.subspan(counted(co_await or_return(co_await receive({&piece, 1}))));
     }
     co_return Result<void>();
 }
@@ -188,9 +194,9 @@ Task<Result<void>> Receiver::receive_room(Call& call, std::size_t done, std::siz
         if (!all) room_.resize(iovec_count_max);
         const std::size_t wanted = total_size(room_);
         if (all) room_.push_back({.iov_base = buffer_.get(), .iov_len = buffer_size});
-        const std::size_t received = co_await or_return(co_await receive(room_));
+        const std::size_t received = counted(co_await or_return(co_await receive(room_)));
         const std::size_t direct = std::min(received, wanted);
-        connection_.counters_.bytes_direct += direct;
+        connection_.counters_.bytes_direct.add(direct);
         done += direct;
         end_ = received - direct;
     }
@@ -203,14 +209,12 @@ Result<void> Receiver::deliver(std::span<const std::byte> record) {
         std::vector<std::byte> answer;
         const auto answered = connection_.owner_.answer(record, answer);
         if (!answered) return answered;
-        connection_.answers_.insert(connection_.answers_.end(), answer.begin(), answer.end());
-        connection_.send_wake_.wake_one();
-        return {};
+        return connection_.add_answer(answer);
     }
     Call* const call = connection_.find(peek_u32(record, 0));
     // Of a call that its caller gave up, or one that was answered before.
     if (call == nullptr) {
-        ++connection_.counters_.strays;
+        connection_.counters_.strays.add();
         return {};
     }
     return deliver_to(*call, record);

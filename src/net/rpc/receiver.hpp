@@ -39,6 +39,8 @@ class Receiver {
 
     [[nodiscard]] std::span<const std::byte> buffered() const noexcept;
     Task<Result<std::size_t>> receive(std::span<iovec> to);
+    /// `size` bytes that have been received, for the statistics.
+    std::size_t counted(std::size_t size) noexcept;
     /// Reads on until `size` bytes are buffered (at most buffer_size).
     Task<Result<void>> fill(std::size_t size);
     Task<Result<void>> read_into(std::span<std::byte> to);

@@ -11,7 +11,10 @@
 
 #include <array>
 #include <cstring>
+#include <linux/filter.h>
 #include <netinet/in.h>
+#include <optional>
+#include <poll.h>
 #include <thread>
 
 namespace dpfs::rpc {
@@ -76,9 +79,11 @@ class Server {
         });
     }
     ~Server() {
-        ::shutdown(listener_.get(), SHUT_RDWR);
+        close();
         thread_.join();
     }
+    /// Nobody can connect from now on. Thread: any.
+    void close() { ::shutdown(listener_.get(), SHUT_RDWR); }
     [[nodiscard]] const ServerAddress& address() const { return address_; }
 
   private:
@@ -91,16 +96,22 @@ class Owner final : public ConnectionOwner {
   public:
     Task<Result<void>> greet(Connection& connection) override {
         static_cast<void>(connection);
+        ++greetings;
+        greeted.wake_all();
         return Task<Result<void>>::ready({});
     }
     Result<void> answer(std::span<const std::byte> call,
                         std::vector<std::byte>& reply) override {
         ++calls;
         begin_reply(reply, XdrReader(call).u32(), ReplyStatus::success);
+        reply.resize(reply.size() + more_in_answer);
         finish_record(reply, 0);
         return {};
     }
     int calls = 0;
+    std::size_t more_in_answer = 0;  // bytes
+    int greetings = 0;
+    WaitList greeted;
 };
 
 /// Where a READ-like reply's data begin: behind the header and a size.
@@ -119,12 +130,18 @@ class Finder final : public PayloadFinder {
 
 class ConnectionTest : public testing::Test {
   protected:
-    /// Performs `count` calls one after the other; the outcome of the last.
-    Result<void> perform(const Server& server, int count = 1) {
+    static ConnectionOptions options_for(std::vector<ServerAddress> addresses) {
         ConnectionOptions options;
-        options.addresses = {server.address()};
+        options.addresses = std::move(addresses);
         options.retry_time_min = milliseconds(1);
         options.reply_size_max = 1 << 20;
+        return options;
+    }
+    /// Performs `count` calls one after the other; the outcome of the last.
+    Result<void> perform(const Server& server, int count = 1) {
+        return perform(options_for({server.address()}), count);
+    }
+    Result<void> perform(const ConnectionOptions& options, int count = 1) {
         Connection connection(*reactor_, options, owner_, Logger(*sink_, "test"));
         const auto outcome =
             reactor::run_to_completion(*reactor_, perform_all(connection, call_, count));
@@ -257,6 +274,136 @@ TEST_F(ConnectionTest, answers_the_servers_own_calls) {
     });
     ASSERT_TRUE(perform(server));
     EXPECT_EQ(owner_.calls, 1);
+}
+
+TEST_F(ConnectionTest, leaves_a_server_that_calls_back_and_reads_no_answers) {
+    // With 4 KiB each, many more answers than sockets have room for.
+    constexpr int callback_count = 20'000;
+    owner_.more_in_answer = 4096;
+    const Server server(2, [](int fd, int number) {
+        const auto call = read_record(fd);
+        std::vector<std::byte> callback;
+        begin_call(callback, procedure);
+        finish_record(callback, 0);
+        for (int i = 0; number == 0 && i < callback_count; ++i) write_all(fd, callback);
+        if (number == 1) write_all(fd, reply_to(call));
+        // Until the client leaves; it does so long before this time is over.
+        constexpr int patience_ms = 5000;
+        pollfd end = {.fd = fd, .events = POLLRDHUP, .revents = 0};
+        ::poll(&end, 1, patience_ms);
+    });
+    ASSERT_TRUE(perform(server));
+    EXPECT_EQ(counters_.connects, 2U);
+    EXPECT_LT(owner_.calls, callback_count / 2);
+}
+
+/// Where nobody listens.
+class ClosedPort {
+  public:
+    ClosedPort() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+        sockaddr_in any = {};
+        any.sin_family = AF_INET;
+        any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        auto* const name = static_cast<sockaddr*>(static_cast<void*>(&any));
+        socklen_t size = sizeof any;
+        EXPECT_EQ(::bind(fd_.get(), name, size), 0);
+        EXPECT_EQ(::getsockname(fd_.get(), name, &size), 0);
+        std::memcpy(&address_.address, &any, sizeof any);
+        address_.size = sizeof any;
+    }
+    [[nodiscard]] const ServerAddress& address() const { return address_; }
+
+  private:
+    UniqueFd fd_;
+    ServerAddress address_;
+};
+
+TEST_F(ConnectionTest, tries_the_servers_addresses_in_turn) {
+    const ClosedPort first;
+    const ClosedPort second;
+    const Server third(1, [](int fd, int) {
+        write_all(fd, reply_to(read_record(fd)));
+        read_record(fd);
+    });
+    ASSERT_TRUE(perform(options_for({first.address(), second.address(), third.address()})));
+    EXPECT_EQ(answer(), 42U);
+    EXPECT_EQ(counters_.connects, 1U);
+}
+
+TEST_F(ConnectionTest, goes_to_the_next_address_when_the_one_in_use_is_gone) {
+    const Server second(1, [](int fd, int) {
+        write_all(fd, reply_to(read_record(fd)));
+        read_record(fd);
+    });
+    std::optional<Server> first;
+    first.emplace(1, [&first](int fd, int) {
+        write_all(fd, reply_to(read_record(fd)));
+        first->close();  // before the next call can come
+    });
+    ASSERT_TRUE(perform(options_for({first->address(), second.address()}), 2));
+    EXPECT_EQ(answer(), 42U);
+    EXPECT_EQ(counters_.connects, 2U);
+}
+
+/// From now on nothing that is sent to `fd` arrives, and nothing acknowledges it: as if the
+/// machine, or the way to it, were gone.
+void fall_silent(int fd) {
+    sock_filter drop_all = {.code = BPF_RET | BPF_K, .jt = 0, .jf = 0, .k = 0};
+    const sock_fprog program = {.len = 1, .filter = &drop_all};
+    EXPECT_EQ(::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program), 0);
+}
+
+class SilenceTest : public ConnectionTest {
+  protected:
+    static constexpr Duration dead_time_max = seconds(4);
+    ConnectionOptions impatient(const Server& server) {
+        ConnectionOptions options = options_for({server.address()});
+        options.tcp.dead_time_max = dead_time_max;
+        return options;
+    }
+    /// One call, then none until the second connection is there.
+    Task<Result<void>> call_and_be_idle(Connection& connection) {
+        connection.start();
+        begin_call(call_.record, procedure);
+        const auto outcome = co_await connection.perform(call_);
+        while (outcome && owner_.greetings < 2) {
+            static_cast<void>(co_await owner_.greeted.wait(*reactor_));
+        }
+        co_await connection.stop();
+        co_return outcome;
+    }
+    UniqueFd kept_;  // the silent connection's: its end would be heard
+};
+
+TEST_F(SilenceTest, a_server_that_is_silently_gone_is_noticed_though_nothing_is_asked) {
+    const Server server(2, [this](int fd, int number) {
+        if (number == 1) return;
+        const auto call = read_record(fd);
+        kept_.reset(::dup(fd));
+        write_all(fd, reply_to(call));
+        fall_silent(fd);
+    });
+    Connection connection(*reactor_, impatient(server), owner_, Logger(*sink_, "test"));
+    const Instant began = reactor_->now();
+    ASSERT_TRUE(reactor::run_to_completion(*reactor_, call_and_be_idle(connection)));
+    EXPECT_LT((reactor_->now() - began).ns, seconds(30).ns);
+}
+
+TEST_F(SilenceTest, a_call_that_is_never_acknowledged_is_sent_over_a_new_connection) {
+    const Server server(2, [this](int fd, int number) {
+        const auto call = read_record(fd);
+        if (number == 0) {
+            kept_.reset(::dup(fd));
+            fall_silent(fd);  // the reply goes out, but the next call does not come in
+        }
+        write_all(fd, reply_to(call));
+        if (number == 1) read_record(fd);
+    });
+    // Far below answer_time_max, which is for servers that live.
+    const Instant began = reactor_->now();
+    ASSERT_TRUE(perform(impatient(server), 2));
+    EXPECT_LT((reactor_->now() - began).ns, seconds(30).ns);
+    EXPECT_EQ(counters_.connects, 2U);
 }
 
 /// A reply with `size` bytes of data, each its offset's low byte.
