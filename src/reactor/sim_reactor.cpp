@@ -176,6 +176,9 @@ bool SimReactor::try_to_finish(const Pending& pending) {
 
 std::int32_t SimReactor::perform(const Arguments& call) noexcept {
     if (const auto fault = injected_fault(call)) return *fault;
+    if (call.code == OpCode::connect && world_.network() != nullptr) {
+        return world_.network()->connect(call.fd, *static_cast<const sockaddr*>(call.address));
+    }
     if (moves_data(call.code) && world_.random().chance(world_.faults().short_io) &&
         is_regular_file(call.fd)) {
         return short_transfer(call);

@@ -10,11 +10,25 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <sys/socket.h>
 #include <vector>
 
 namespace dpfs::reactor {
 
 class SimReactor;
+
+/// Where connect() leads in a simulation that has its own servers. Sockets of the system's
+/// would do, but what is sent through them arrives when the kernel gets to it, which is not
+/// the same in each run.
+class SimNetwork {
+  public:
+    /// Makes `fd`, a socket that is to be connected to `address`, one end of a connection. 0,
+    /// or minus errno.
+    virtual std::int32_t connect(int fd, const sockaddr& address) noexcept = 0;
+
+  protected:
+    ~SimNetwork() = default;
+};
 
 /// What may go wrong in a simulation, and how often: chances in a thousand for each operation
 /// that the fault can hit. All zero: nothing fails, but times and order still vary.
@@ -52,6 +66,9 @@ class SimWorld {
     [[nodiscard]] SimRandom& random() noexcept { return random_; }
     /// May be changed while it runs: a phase of faults, then a phase of checks.
     [[nodiscard]] SimFaults& faults() noexcept { return faults_; }
+    /// nullptr (as at first): connect() is the system's. It outlives its use.
+    void set_network(SimNetwork* network) noexcept { network_ = network; }
+    [[nodiscard]] SimNetwork* network() const noexcept { return network_; }
 
     /// Runs the world until `task`, started on `reactor`, has ended, and gives its value. Where
     /// it never can, because everything waits for something that nobody will do, the process
@@ -81,6 +98,7 @@ class SimWorld {
     const std::uint64_t seed_;
     SimRandom random_;
     SimFaults faults_;
+    SimNetwork* network_ = nullptr;
     Instant now_ = {1'000'000'000};  // so that subtracting a little stays a positive time
     std::vector<std::unique_ptr<SimReactor>> reactors_;
 };
