@@ -429,6 +429,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
 
     // --- nfs_reclaim.cpp
     Task<Result<void>> reclaim(Lane& lane) override;
+    void states_revoked() override;
     void lock_may_be_free(const nfs4::FileHandle& handle) override;
     nfs4::Status recall(const nfs4::FileHandle& handle,
                         const nfs4::StateId& delegation) override;

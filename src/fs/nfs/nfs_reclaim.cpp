@@ -119,6 +119,10 @@ Task<Result<void>> NfsFs::reclaim_locks(Lane& lane,
     co_return Result<void>();
 }
 
+void NfsFs::states_revoked() {
+    log_.warning("files whose states are gone are opened again when they are used");
+}
+
 void NfsFs::lock_may_be_free(const nfs4::FileHandle& handle) {
     // Whoever waits tries again, for whatever file: to ask costs one round trip each.
     static_cast<void>(handle);

@@ -248,6 +248,20 @@ Result<rpc::ReplyStatus> Request::open_reply() noexcept {
     return reply;
 }
 
+Result<Status> Request::sequence_status() const noexcept {
+    rpc::XdrReader in(call.reply);
+    if (rpc::take_reply_header(in) != rpc::ReplyStatus::success) {
+        return fail(Errno::bad_message);
+    }
+    in.u32();  // of the compound
+    in.opaque(tag_size_max);
+    const std::uint32_t count = in.u32();
+    const Op op{in.u32()};
+    const Status status{in.u32()};
+    if (!in.ok() || count == 0 || op != Op::sequence) return fail(Errno::bad_message);
+    return status;
+}
+
 Result<void> Request::take(Op op) noexcept {
     if (results_left_ == 0) {
         // The compound ended before: what was tried last says why.

@@ -143,6 +143,9 @@ class Request final : rpc::PayloadFinder {
     void seal() noexcept;
     /// Reads up to the first result. Errors: EBADMSG.
     Result<rpc::ReplyStatus> open_reply() noexcept;
+    /// What SEQUENCE alone says in the answer, which may be that of another request (in the
+    /// same slot). Errors: EBADMSG.
+    [[nodiscard]] Result<Status> sequence_status() const noexcept;
 
     rpc::XdrWriter out_{call.record};
     rpc::XdrReader in_;
