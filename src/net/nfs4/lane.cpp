@@ -89,23 +89,33 @@ Task<Result<Lane::Next>> Lane::attempt(Request& request, reactor::CancelSource* 
     request.seal();
     request.set_sequence(ticket.session, ticket.sequence, number_of(ticket.index), highest);
     request.call.was_sent = false;
-    const auto performed = co_await connection_.perform(request.call, cancel);
-    if (!performed) {
-        if (request.call.was_sent) {
-            doubt_slot(ticket);
-        } else {
-            release_slot(ticket);
-        }
-        if (performed.error() == Errno::stale) co_return Next::again;
-        co_return fail(performed.error());
-    }
-    const auto next = judge(request, ticket);
-    if (next) {
+    const auto next = co_await perform_in(ticket, request, cancel);
+    if (next || !request.call.was_sent) {
         release_slot(ticket);
     } else {
         doubt_slot(ticket);
     }
+    if (!next && next.error() == Errno::stale) co_return Next::again;
     co_return next;
+}
+
+/// Performs a request until its slot is done with it. A server that still works on what it got
+/// over a connection that was lost since answers DELAY to SEQUENCE: the slot stays this
+/// request's, and it is sent again as it was (RFC 8881, 2.10.6.2).
+Task<Result<Lane::Next>> Lane::perform_in(Ticket ticket,
+                                          Request& request,
+                                          reactor::CancelSource* cancel) {
+    for (Backoff backoff;;) {
+        co_await or_return(co_await connection_.perform(request.call, cancel));
+        const Next next = co_await or_return(judge(request, ticket));
+        if (next != Next::repeat) co_return next;
+        if (ticket.epoch != session_.epoch) co_return Next::again;
+        ++counters_.delays;
+        const Instant due = std::min(reactor_.now() + backoff.next(), request.call.deadline);
+        co_await or_return(co_await reactor_.sleep_until(due, cancel));
+        if (reactor_.now() >= request.call.deadline) co_return fail(Errno::timed_out);
+        request.seal();
+    }
 }
 
 /// An error: nobody knows what became of the request in its slot.
@@ -163,7 +173,7 @@ Result<Lane::Next> Lane::judge_sequence(Request& request, const Ticket& ticket) 
 
 Lane::Next Lane::judge_sequence_error(const Request& request, const Ticket& ticket) {
     const Status status = request.status_;
-    if (status == Status::delay) return Next::wait_and_again;
+    if (status == Status::delay) return Next::repeat;
     if (status == Status::retry_uncached_rep) {
         // Done, over a connection that was lost with the answer, which was not kept.
         count_sequence(ticket);

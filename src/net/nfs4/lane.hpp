@@ -129,7 +129,7 @@ class Lane final : rpc::ConnectionOwner {
         std::uint32_t index;  // of slots_
         std::uint32_t sequence;
     };
-    enum class Next : std::uint8_t { done, again, wait_and_again, deny, fail };
+    enum class Next : std::uint8_t { done, again, repeat, wait_and_again, deny, fail };
 
     Task<Result<void>> greet(rpc::Connection& connection) override;
     Result<void> answer(std::span<const std::byte> call,
@@ -157,6 +157,9 @@ class Lane final : rpc::ConnectionOwner {
     // --- lane.cpp
     /// One attempt in one slot.
     Task<Result<Next>> attempt(Request& request, reactor::CancelSource* cancel);
+    Task<Result<Next>> perform_in(Ticket ticket,
+                                  Request& request,
+                                  reactor::CancelSource* cancel);
     Result<Next> judge(Request& request, const Ticket& ticket);
     Result<Next> judge_sequence(Request& request, const Ticket& ticket);
     Next judge_sequence_error(const Request& request, const Ticket& ticket);
