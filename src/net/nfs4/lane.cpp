@@ -110,7 +110,7 @@ Task<Result<Lane::Next>> Lane::perform_in(Ticket ticket,
         const Next next = co_await or_return(judge(request, ticket));
         if (next != Next::repeat) co_return next;
         if (ticket.epoch != session_.epoch) co_return Next::again;
-        ++counters_.delays;
+        counters_.delays.add();
         const Instant due = std::min(reactor_.now() + backoff.next(), request.call.deadline);
         co_await or_return(co_await reactor_.sleep_until(due, cancel));
         if (reactor_.now() >= request.call.deadline) co_return fail(Errno::timed_out);
