@@ -136,10 +136,6 @@ nfs4::Status NfsFs::recall(const nfs4::FileHandle& handle, const nfs4::StateId& 
     return nfs4::Status::bad_stateid;
 }
 
-void NfsFs::copy_ended(const nfs4::CopyOutcome& outcome) {
-    static_cast<void>(outcome);  // no copy is asked for
-}
-
 Task<void> NfsFs::wake_lock_waiters() {
     for (const auto& place : places_) {
         co_await reactor::Reactor::switch_to(place->reactor);

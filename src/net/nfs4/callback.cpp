@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/nfs4/client.hpp"
+#include "net/nfs4/copy.hpp"
 
 #include <algorithm>
 
@@ -22,13 +23,10 @@ CopyOutcome take_copy_outcome(rpc::XdrReader& in) {
         outcome.size = in.u64();
         return outcome;
     }
-    const std::uint32_t callback_id_count = in.count(sizeof(StateId));
-    for (std::uint32_t i = 0; i < callback_id_count && in.ok(); ++i) {
-        static_cast<void>(take_state_id(in));
-    }
-    outcome.size = in.u64();
-    outcome.stable = Stable{in.u32()};
-    outcome.verifier = take_verifier(in);
+    const WriteResponse written = take_write_response(in);
+    outcome.size = written.size;
+    outcome.stable = written.stable;
+    outcome.verifier = written.verifier;
     return outcome;
 }
 

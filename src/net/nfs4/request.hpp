@@ -132,7 +132,6 @@ class Request final : rpc::PayloadFinder {
     friend class Lane;
     friend class Client;
 
-    void put_state_id(const StateId& state);
     void put_owner(StateOwner owner);
     Answer find(std::span<const std::byte> beginning, rpc::PayloadPlace& place) override;
 
@@ -160,6 +159,7 @@ class Request final : rpc::PayloadFinder {
     std::uint32_t results_left_ = 0;
 };
 
+void put_state_id(rpc::XdrWriter& out, const StateId& state);
 [[nodiscard]] StateId take_state_id(rpc::XdrReader& in) noexcept;
 [[nodiscard]] Verifier take_verifier(rpc::XdrReader& in) noexcept;
 
