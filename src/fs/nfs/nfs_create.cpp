@@ -6,7 +6,6 @@
 #include "fs/nfs/unattended.hpp"
 
 #include <fcntl.h>
-#include <random>
 #include <string>
 #include <sys/stat.h>
 
@@ -15,13 +14,6 @@ namespace {
 
 using nfs4::Attribute;
 using nfs4::Op;
-
-nfs4::Verifier random_verifier() {
-    std::random_device random;
-    nfs4::Verifier verifier = {};
-    for (std::byte& each : verifier) each = std::byte(random() & 0xff);
-    return verifier;
-}
 
 }  // namespace
 
@@ -52,7 +44,7 @@ Task<Result<fuse::Created>> NfsFs::create(fuse::Context& context,
     what.attributes.mode = request.mode & 07777 & ~request.umask;
     if ((request.flags & O_EXCL) != 0) {
         what.mode = nfs4::CreateMode::exclusive4_1;
-        what.verifier = random_verifier();
+        what.verifier = new_verifier();
     } else if ((request.flags & O_TRUNC) != 0) {
         what.attributes.size = 0;
     }

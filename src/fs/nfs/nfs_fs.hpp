@@ -2,7 +2,6 @@
 #pragma once
 
 #include "base/log.hpp"
-#include "fs/nfs/copies.hpp"
 #include "fs/nfs/file_systems.hpp"
 #include "fs/nfs/inode_table.hpp"
 #include "fs/nfs/nfs_options.hpp"
@@ -10,7 +9,6 @@
 #include "fuse/directory_writer.hpp"
 #include "fuse/file_system.hpp"
 #include "net/nfs4/client.hpp"
-#include "net/nfs4/copy.hpp"
 #include "reactor/reactor.hpp"
 
 #include <atomic>
@@ -22,9 +20,6 @@ namespace dpfs::nfs {
 
 template <class T>
 class Unattended;
-struct CopyResult;
-/// How a copy went. Nothing: the server knows nothing of it.
-using CopyNews = Result<std::optional<CopyResult>>;
 
 /// What is asked about each file.
 inline constexpr nfs4::AttributeSet file_attributes = {
@@ -157,10 +152,6 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                       fuse::FileHandle handle,
                                       std::uint64_t offset,
                                       std::uint32_t whence) override;
-
-    // --- nfs_copy.cpp
-    Task<Result<std::size_t>> copy_file_range(fuse::Context& context,
-                                              fuse::CopyRequest request) override;
 
     // --- nfs_directory.cpp
     Task<Result<fuse::OpenReply>> opendir(fuse::Context& context,
@@ -318,6 +309,8 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
         std::array<std::byte, 16> bytes;
     };
     [[nodiscard]] OwnerBytes owner_bytes(std::uint64_t number) const noexcept;
+    /// Of an exclusive create: no other one has it.
+    [[nodiscard]] nfs4::Verifier new_verifier() noexcept;
     /// Ends the locks made through a file that nobody finds any more, and the file's state.
     Task<Result<void>> close_file(fuse::Context& context, OpenFilePin file);
     /// The same for one that the tenant does not know of.
@@ -416,28 +409,6 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                   Dropped which);
     Task<Result<void>> wait_for_lock(fuse::Context& context, Duration time);
 
-    // --- nfs_copy.cpp
-    struct CopyJob;
-    Task<void> copy_unattended(std::shared_ptr<CopyJob> job);
-    Task<Result<std::size_t>> copy(fuse::Context& context, CopyJob& job);
-    Task<Result<std::size_t>> clone_some(fuse::Context& context, CopyJob& job);
-    Task<CopyNews> copy_some(fuse::Context& context, CopyJob& job);
-    Task<Result<nfs4::Copied>> send_copy(fuse::Context& context, Request& request);
-    Task<CopyNews> copy_before_end(fuse::Context& context, CopyJob& job);
-    Task<Result<bool>> commit_copy(fuse::Context& context, CopyJob& job, CopyResult copied);
-
-    // --- nfs_copy_wait.cpp
-    void copy_ended(const nfs4::CopyOutcome& outcome) override;
-    Task<void> wake_copy(reactor::Reactor& waiter, nfs4::StateId copy);
-    Task<CopyNews> await_copy(fuse::Context& context,
-                              CopyJob& job,
-                              nfs4::StateId copy,
-                              std::uint64_t incarnation);
-    Task<CopyNews> watch_copy(fuse::Context& context, CopyJob& job, nfs4::StateId copy);
-    Task<Result<std::optional<CopyNews>>> ask_copy(fuse::Context& context,
-                                                   CopyJob& job,
-                                                   nfs4::StateId copy);
-
     // --- nfs_support.cpp
     /// What a file's file system says about itself; asked once for each.
     Task<Result<FileSystemFacts>> facts_of(fuse::Context& context, const Inode& inode);
@@ -460,10 +431,10 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
 
     // --- nfs_reclaim.cpp
     Task<Result<void>> reclaim(Lane& lane) override;
-    void states_revoked() override;
     void lock_may_be_free(const nfs4::FileHandle& handle) override;
     nfs4::Status recall(const nfs4::FileHandle& handle,
                         const nfs4::StateId& delegation) override;
+    void copy_ended(const nfs4::CopyOutcome& outcome) override;
     Task<void> wake_lock_waiters();
     Task<Result<void>> reclaim_file(Lane& lane, OpenFilePin file, std::uint64_t incarnation);
     Task<Result<void>> reclaim_locks(Lane& lane,
@@ -482,7 +453,6 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
 
     std::atomic<std::uint64_t> owner_count_ = 0;
     FileSystems file_systems_;
-    Copies copies_;
     InodeTable inodes_;
     SlotTable<OpenFile> open_files_;  // after the inodes: handles pin them
 };

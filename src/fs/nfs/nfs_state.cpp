@@ -17,6 +17,15 @@ NfsFs::OwnerBytes NfsFs::owner_bytes(std::uint64_t number) const noexcept {
     return owner;
 }
 
+nfs4::Verifier NfsFs::new_verifier() noexcept {
+    // As good as random: no two starts begin with the same number.
+    const std::uint64_t number =
+        instance_ + owner_count_.fetch_add(1, std::memory_order_relaxed);
+    nfs4::Verifier verifier;
+    std::memcpy(verifier.data(), &number, sizeof number);
+    return verifier;
+}
+
 Task<Result<void>> NfsFs::close_file(fuse::Context& context, OpenFilePin file) {
     const Dropped mine = {.made_through = file->id};
     const auto unlocked = co_await drop_locks(context, file->inode.share(), file->opener, mine);

@@ -3,6 +3,8 @@
 
 #include "base/iovec_cursor.hpp"
 
+#include <algorithm>
+
 namespace dpfs::nfs4 {
 namespace {
 
@@ -30,22 +32,47 @@ bool take_until_data(rpc::XdrReader& in) {
 
 }  // namespace
 
+bool Request::Beginning::is_for(std::uint32_t minor, const rpc::AuthSys& who) const noexcept {
+    return !bytes.empty() && minor == minor_version && who.uid == uid && who.gid == gid &&
+           who.machine == machine && std::ranges::equal(who.groups, groups);
+}
+
 void Request::begin(std::uint32_t minor_version, const rpc::AuthSys& who, bool sessionless) {
     call.recycle();
-    rpc::begin_call(call.record, {program, program_version, procedure_compound}, who);
-    out_.u32(0);  // no tag
-    out_.u32(minor_version);
-    count_at_ = out_.position();
-    out_.u32(0);
     op_count_ = 0;
     cached_ = false;
     changing_op_ = ~std::uint32_t{0};
     has_sequence_ = !sessionless;
-    if (sessionless) return;
+    if (sessionless) {
+        rpc::begin_call(call.record, {program, program_version, procedure_compound}, who);
+        out_.u32(0);  // no tag
+        out_.u32(minor_version);
+        count_at_ = out_.position();
+        out_.u32(0);
+        return;
+    }
+    if (!beginning_.is_for(minor_version, who)) write_beginning(minor_version, who);
+    call.record.assign(beginning_.bytes.begin(), beginning_.bytes.end());
+    count_at_ = beginning_.count_at;
+    sequence_at_ = beginning_.sequence_at;
+    op_count_ = 1;
+}
+
+void Request::write_beginning(std::uint32_t minor_version, const rpc::AuthSys& who) {
+    begin(minor_version, who, true);
+    has_sequence_ = true;
     put(Op::sequence);
     sequence_at_ = out_.position();
     out_.fixed(SessionId{});
     for (int i = 0; i < 4; ++i) out_.u32(0);
+    beginning_ = {.bytes = call.record,
+                  .minor_version = minor_version,
+                  .uid = who.uid,
+                  .gid = who.gid,
+                  .groups = {who.groups.begin(), who.groups.end()},
+                  .machine = std::string(who.machine),
+                  .count_at = count_at_,
+                  .sequence_at = sequence_at_};
 }
 
 void Request::put(Op op) {
@@ -68,9 +95,9 @@ void Request::put_getattr(const AttributeSet& wanted) {
     wanted.put(out_);
 }
 
-void put_state_id(rpc::XdrWriter& out, const StateId& state) {
-    out.u32(state.sequence);
-    out.fixed(state.other);
+void Request::put_state_id(const StateId& state) {
+    out_.u32(state.sequence);
+    out_.fixed(state.other);
 }
 
 void Request::put_owner(StateOwner owner) {
@@ -98,12 +125,12 @@ void Request::put_open(const OpenArguments& open) {
 void Request::put_close(const StateId& state) {
     put(Op::close);
     out_.u32(0);
-    put_state_id(out_, state);
+    put_state_id(state);
 }
 
 void Request::put_setattr(const StateId& state, const NewAttributes& attributes) {
     put(Op::setattr);
-    put_state_id(out_, state);
+    put_state_id(state);
     put_attributes(out_, attributes);
 }
 
@@ -139,7 +166,7 @@ void Request::put_readdir(std::uint64_t cookie,
 
 void Request::put_read(const StateId& state, std::uint64_t offset, std::span<const iovec> to) {
     put(Op::read);
-    put_state_id(out_, state);
+    put_state_id(state);
     out_.u64(offset);
     out_.u32(static_cast<std::uint32_t>(total_size(to)));
     call.room = to;
@@ -151,7 +178,7 @@ void Request::put_write(const StateId& state,
                         Stable stable,
                         std::span<const iovec> from) {
     put(Op::write);
-    put_state_id(out_, state);
+    put_state_id(state);
     out_.u64(offset);
     out_.u32(static_cast<std::uint32_t>(stable));
     call.payload = from;
@@ -173,7 +200,7 @@ void Request::put_lock(const LockArguments& lock) {
     out_.u64(lock.length);
     out_.boolean(lock.first);
     if (lock.first) out_.u32(0);
-    put_state_id(out_, lock.state);
+    put_state_id(lock.state);
     out_.u32(0);
     if (lock.first) put_owner(lock.owner);
 }
@@ -193,14 +220,14 @@ void Request::put_unlock(const StateId& state, std::uint64_t offset, std::uint64
     put(Op::locku);
     out_.u32(static_cast<std::uint32_t>(LockType::read));  // any: it is not looked at
     out_.u32(0);
-    put_state_id(out_, state);
+    put_state_id(state);
     out_.u64(offset);
     out_.u64(length);
 }
 
 void Request::put_state(Op op, const StateId& state) {
     put(op);
-    put_state_id(out_, state);
+    put_state_id(state);
 }
 
 void Request::put_range(Op op,
@@ -208,7 +235,7 @@ void Request::put_range(Op op,
                         std::uint64_t offset,
                         std::uint64_t length) {
     put(op);
-    put_state_id(out_, state);
+    put_state_id(state);
     out_.u64(offset);
     out_.u64(length);
 }
@@ -246,20 +273,6 @@ Result<rpc::ReplyStatus> Request::open_reply() noexcept {
     // A server that leaves operations out, and says that all went well, is not believed.
     if (status_ == Status::ok && result_count_ != op_count_) return fail(Errno::bad_message);
     return reply;
-}
-
-Result<Status> Request::sequence_status() const noexcept {
-    rpc::XdrReader in(call.reply);
-    if (rpc::take_reply_header(in) != rpc::ReplyStatus::success) {
-        return fail(Errno::bad_message);
-    }
-    in.u32();  // of the compound
-    in.opaque(tag_size_max);
-    const std::uint32_t count = in.u32();
-    const Op op{in.u32()};
-    const Status status{in.u32()};
-    if (!in.ok() || count == 0 || op != Op::sequence) return fail(Errno::bad_message);
-    return status;
 }
 
 Result<void> Request::take(Op op) noexcept {

@@ -11,7 +11,9 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace dpfs::nfs4 {
 
@@ -132,6 +134,7 @@ class Request final : rpc::PayloadFinder {
     friend class Lane;
     friend class Client;
 
+    void put_state_id(const StateId& state);
     void put_owner(StateOwner owner);
     Answer find(std::span<const std::byte> beginning, rpc::PayloadPlace& place) override;
 
@@ -142,10 +145,22 @@ class Request final : rpc::PayloadFinder {
     void seal() noexcept;
     /// Reads up to the first result. Errors: EBADMSG.
     Result<rpc::ReplyStatus> open_reply() noexcept;
-    /// What SEQUENCE alone says in the answer, which may be that of another request (in the
-    /// same slot). Errors: EBADMSG.
-    [[nodiscard]] Result<Status> sequence_status() const noexcept;
 
+    /// What all requests of one caller begin with: kept, because the next one's caller is the
+    /// same as a rule.
+    struct Beginning {
+        std::vector<std::byte> bytes;  // empty: none yet
+        std::uint32_t minor_version = 0;
+        std::uint32_t uid = 0, gid = 0;
+        std::vector<std::uint32_t> groups;
+        std::string machine;
+        std::size_t count_at = 0, sequence_at = 0;
+
+        [[nodiscard]] bool is_for(std::uint32_t minor, const rpc::AuthSys& who) const noexcept;
+    };
+    void write_beginning(std::uint32_t minor_version, const rpc::AuthSys& who);
+
+    Beginning beginning_;
     rpc::XdrWriter out_{call.record};
     rpc::XdrReader in_;
     bool cached_ = false;
@@ -159,7 +174,6 @@ class Request final : rpc::PayloadFinder {
     std::uint32_t results_left_ = 0;
 };
 
-void put_state_id(rpc::XdrWriter& out, const StateId& state);
 [[nodiscard]] StateId take_state_id(rpc::XdrReader& in) noexcept;
 [[nodiscard]] Verifier take_verifier(rpc::XdrReader& in) noexcept;
 

@@ -60,6 +60,9 @@ class Call final : reactor::Cancelable {
     std::optional<std::size_t> taken;  ///< bytes of data that were put into `room`
     bool was_sent = false;             ///< whether the server may have seen it
 
+    /// When it was last given to the kernel.
+    [[nodiscard]] Instant sent_at() const noexcept { return sent_at_; }
+
     /// As good as new, with its memory kept.
     void recycle() noexcept {
         record.clear();

@@ -108,7 +108,6 @@ void Connection::submit(Call& call) noexcept {
     call.abandoned_ = false;
     call.answered_ = false;
     call.xid_ = 0;
-    call.sent_at_ = reactor_.now();
     const std::size_t padding = padding_of(call.payload_size);
     finish_record(call.record, call.payload_size + padding);
     (call.early ? early_queue_ : queue_).push_back(call);
@@ -280,6 +279,7 @@ bool Connection::gather() {
             {.iov_base = answers_sending_.data(), .iov_len = answers_sending_.size()});
         batch_size_ += answers_sending_.size();
     }
+    const Instant now = reactor_.now();
     for (CallQueue* const queue : {&early_queue_, &queue_}) {
         if (queue == &queue_ && !ready_) break;
         while (!queue->empty() && batch_buffers_.size() < batch_iovec_count_max &&
@@ -291,7 +291,7 @@ bool Connection::gather() {
             call.state_ = Call::State::sending;
             if (call.was_sent) counters_.sent_again.add();
             call.was_sent = true;
-            call.sent_at_ = reactor_.now();
+            call.sent_at_ = now;
             batch_.push_back(call);
             batch_buffers_.push_back(
                 {.iov_base = call.record.data(), .iov_len = call.record.size()});
@@ -389,7 +389,7 @@ void Connection::leave(Call& call) noexcept {
 Task<void> Connection::watch_loop() {
     while (!stopping_) {
         if (free_places_.size() == places_.size() && queue_.empty() && early_queue_.empty()) {
-            const auto woken = co_await watch_wake_.wait(reactor_, {.cancel = &life_});
+            const auto woken = co_await watch_wake_.wait(reactor_, &life_);
             if (!woken) co_return;
         }
         const auto slept = co_await reactor_.sleep(seconds(1), &life_);

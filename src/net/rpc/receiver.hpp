@@ -30,7 +30,7 @@ class Receiver {
     Task<Result<void>> receive_record();
 
   private:
-    static constexpr std::size_t buffer_size = 64 << 10;
+    static constexpr std::size_t buffer_size = 256 << 10;
 
     struct Fragment {
         std::size_t size;

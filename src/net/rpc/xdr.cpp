@@ -2,23 +2,10 @@
 #include "net/rpc/xdr.hpp"
 
 #include "base/assert.hpp"
-#include "base/endian.hpp"
 
 #include <cstring>
 
 namespace dpfs::rpc {
-
-void XdrWriter::u32(std::uint32_t value) {
-    const be<std::uint32_t> wire(value);
-    const auto bytes = std::as_bytes(std::span(&wire, 1));
-    out_->insert(out_->end(), bytes.begin(), bytes.end());
-}
-
-void XdrWriter::u64(std::uint64_t value) {
-    const be<std::uint64_t> wire(value);
-    const auto bytes = std::as_bytes(std::span(&wire, 1));
-    out_->insert(out_->end(), bytes.begin(), bytes.end());
-}
 
 void XdrWriter::fixed(std::span<const std::byte> bytes) {
     out_->insert(out_->end(), bytes.begin(), bytes.end());
@@ -45,20 +32,6 @@ std::span<const std::byte> XdrReader::fixed(std::size_t size) noexcept {
     const auto taken = rest_.first(size);
     rest_ = rest_.subspan(padded);
     return taken;
-}
-
-std::uint32_t XdrReader::u32() noexcept {
-    be<std::uint32_t> wire = 0;
-    const auto bytes = fixed(sizeof wire);
-    if (!bytes.empty()) std::memcpy(&wire, bytes.data(), sizeof wire);
-    return wire;
-}
-
-std::uint64_t XdrReader::u64() noexcept {
-    be<std::uint64_t> wire = 0;
-    const auto bytes = fixed(sizeof wire);
-    if (!bytes.empty()) std::memcpy(&wire, bytes.data(), sizeof wire);
-    return wire;
 }
 
 bool XdrReader::boolean() noexcept {

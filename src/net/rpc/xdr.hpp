@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/endian.hpp"
+
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -22,8 +25,8 @@ class XdrWriter {
   public:
     explicit XdrWriter(std::vector<std::byte>& out) noexcept : out_(&out) {}
 
-    void u32(std::uint32_t value);
-    void u64(std::uint64_t value);
+    void u32(std::uint32_t value) { put(be<std::uint32_t>(value)); }
+    void u64(std::uint64_t value) { put(be<std::uint64_t>(value)); }
     void boolean(bool value) { u32(value ? 1 : 0); }
     /// Fixed length: no size in front (4.9).
     void fixed(std::span<const std::byte> bytes);
@@ -36,6 +39,14 @@ class XdrWriter {
     void patch_u32(std::size_t position, std::uint32_t value) noexcept;
 
   private:
+    /// resize() and a copy are half of what insert() costs; most of a message is put by this.
+    template <class Wire>
+    void put(Wire wire) {
+        const std::size_t at = out_->size();
+        out_->resize(at + sizeof wire);
+        std::memcpy(out_->data() + at, &wire, sizeof wire);
+    }
+
     std::vector<std::byte>* out_;
 };
 
@@ -58,8 +69,8 @@ class XdrReader {
     }
     [[nodiscard]] std::size_t left() const noexcept { return rest_.size(); }
 
-    std::uint32_t u32() noexcept;
-    std::uint64_t u64() noexcept;
+    std::uint32_t u32() noexcept { return take<std::uint32_t>(); }
+    std::uint64_t u64() noexcept { return take<std::uint64_t>(); }
     /// Anything but 0 and 1 is a failure (4.4).
     bool boolean() noexcept;
     std::span<const std::byte> fixed(std::size_t size) noexcept;
@@ -70,6 +81,18 @@ class XdrReader {
     std::uint32_t count(std::size_t item_size_min) noexcept;
 
   private:
+    template <class Number>
+    Number take() noexcept {
+        be<Number> wire = 0;
+        if (rest_.size() < sizeof wire) {
+            fail();
+            return 0;
+        }
+        std::memcpy(&wire, rest_.data(), sizeof wire);
+        rest_ = rest_.subspan(sizeof wire);
+        return wire;
+    }
+
     std::span<const std::byte> rest_;
     bool failed_ = false;
 };
