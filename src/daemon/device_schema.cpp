@@ -347,6 +347,14 @@ constexpr std::array nfs_rows = {
              "tag and socket.",
          .range = {.min = 0, .max = 255},
          .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::client, &ClientOptions::verifier>(
+        {.key = "nfs_verifier",
+         .placeholder = "N",
+         .help = "Tells one start of this client from the next. 0: random, so that the server "
+                 "drops what the start before had open and locked; the same number again: it "
+                 "keeps that until the lease is over.",
+         .range = {.min = 0, .max = INT64_MAX},
+         .backends = only(Backend::nfs)}),
     option<&Device::nfs, &NfsOptions::client, &ClientOptions::privileged_port>(
         {.key = "nfs_privileged_port",
          .help = "Connects from a port below 1024, as servers may ask that trust root only.",

@@ -4,6 +4,7 @@
 #include "base/or_return.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <random>
 #include <unistd.h>
 
@@ -24,10 +25,12 @@ std::string host_name() {
     return name.data();
 }
 
-Verifier random_verifier() {
+Verifier verifier_of(std::uint64_t configured) {
     std::random_device random;
+    std::uint64_t number = configured;
+    if (number == 0) number = std::uint64_t{random()} << 32 | random();
     Verifier verifier = {};
-    for (std::byte& each : verifier) each = std::byte(random() & 0xff);
+    std::memcpy(verifier.data(), &number, sizeof number);
     return verifier;
 }
 
@@ -83,7 +86,7 @@ Client::Client(ClientOptions options,
     : options_(std::move(options)),
       log_(std::move(log)),
       holder_(holder),
-      verifier_(random_verifier()) {
+      verifier_(verifier_of(options_.verifier)) {
     const auto count = static_cast<std::uint32_t>(reactors.size());
     for (std::uint32_t i = 0; i < count; ++i) {
         lanes_.push_back(

@@ -22,6 +22,9 @@ struct ClientOptions {
     /// same name with another verifier makes the server forget the state of the one before.
     std::string owner = {};
     std::string instance = {};
+    /// Tells one start of this client from the next; 0: random. The same again keeps the state
+    /// of the start before at the server, until the lease is over.
+    std::uint64_t verifier = 0;
     bool privileged_port = false;
     Duration answer_time_max = seconds(60);  ///< without an answer the connection is made anew
     /// A request that takes longer, whatever the reason, fails with ETIMEDOUT; 0: never.
