@@ -22,6 +22,7 @@ constexpr std::array<std::string_view, 3> readdirplus_modes = {"never", "adaptiv
 constexpr std::array<std::string_view, 3> cache_policies = {"never", "auto", "always"};
 constexpr std::array<std::string_view, 3> direct_policies = {"passthrough", "never", "always"};
 constexpr std::array<std::string_view, 3> data_paths = {"auto", "async", "in_place"};
+constexpr std::array<std::string_view, 2> write_modes = {"unstable", "stable"};
 constexpr std::array<std::string_view, 3> squash_policies = {"none", "root", "all"};
 constexpr std::array<std::string_view, 3> submount_policies = {"announce", "cross", "refuse"};
 
@@ -382,6 +383,21 @@ constexpr std::array nfs_rows = {
          .help = "How long to try to reach the server before the start fails.",
          .range = {.min = 1, .max = 86400},
          .unit_ns = ns_per_s,
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::writes>(
+        {.key = "nfs_writes",
+         .placeholder = "WHEN",
+         .help = "When written data are on the server's disk. unstable: after fsync and "
+                 "close, and kept here until then, to be sent again to a server that "
+                 "restarts; stable: before a write is answered.",
+         .range = {.choices = write_modes},
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::uncommitted_size_max>(
+        {.key = "nfs_uncommitted_max",
+         .placeholder = "BYTES",
+         .help = "How much is kept to be sent again, over all files; what goes beyond is "
+                 "written stably.",
+         .range = {.min = 0, .max = std::int64_t{1} << 40},
          .backends = only(Backend::nfs)}),
     option<&Device::nfs, &NfsOptions::squash>(
         {.key = "nfs_squash",

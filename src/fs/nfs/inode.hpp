@@ -3,6 +3,7 @@
 
 #include "base/slot_table.hpp"
 #include "fs/nfs/held_ranges.hpp"
+#include "fs/nfs/uncommitted_writes.hpp"
 #include "net/nfs4/attributes.hpp"
 #include "net/nfs4/file_handle.hpp"
 #include "reactor/credentials.hpp"
@@ -51,6 +52,11 @@ class Inode {
 
     std::mutex mutex;
     std::vector<LockState> locks;
+    UncommittedWrites uncommitted;
+    std::uint64_t resends = 0;       ///< counts when kept data begin and end to be sent again
+    std::uint32_t resending = 0;     ///< how many do that now
+    std::uint32_t writer_count = 0;  ///< open files that may write
+    bool commits_early = false;      ///< a COMMIT is under way that nobody asked for
 
     /// SlotTable's.
     void recycle() noexcept {
@@ -58,6 +64,9 @@ class Inode {
         cached_change.store(0, std::memory_order_relaxed);
         may_have_set_id.store(false, std::memory_order_relaxed);
         locks.clear();
+        uncommitted = {};
+        resends = resending = writer_count = 0;
+        commits_early = false;
         reference_count_ = 0;
     }
 

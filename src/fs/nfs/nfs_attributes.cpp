@@ -130,6 +130,7 @@ Task<Result<fuse::TimedAttributes>> NfsFs::setattr(fuse::Context& context,
     wanted.access = to_set_time(change.atime);
     wanted.modify = to_set_time(change.mtime);
 
+    if (change.size) co_await or_return(co_await commit_before(context, *inode));
     Result<Seen> seen = fail(Errno::bad_descriptor);
     if (change.size && change.handle) {
         const OpenFilePin file = co_await or_return(file_of(node, *change.handle));

@@ -355,12 +355,48 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                          std::uint64_t offset,
                                          nfs4::Stable stable,
                                          std::span<const iovec> from);
-    Task<Result<void>> commit(fuse::Context& context, OpenFile& file);
     /// lseek() where the server does not say where holes are.
     Task<Result<std::uint64_t>> seek_without_holes(fuse::Context& context,
                                                    OpenFile& file,
                                                    std::uint64_t offset,
                                                    std::uint32_t whence);
+
+    // --- nfs_commit.cpp
+    /// How many COMMITs it takes to empty the room for uncommitted data.
+    static constexpr std::size_t commit_count_max = 4;
+    [[nodiscard]] nfs4::Stable stability_of(const fuse::WriteRequest& request) const noexcept;
+    /// What a write is answered in the light of: taken before it is sent.
+    struct WriteEpoch {
+        std::uint64_t incarnation;
+        std::uint64_t resends;
+    };
+    [[nodiscard]] WriteEpoch write_epoch(Inode& inode);
+    /// Keeps the copy of what was written, if there is one and it is needed. False: it has to
+    /// be written again.
+    [[nodiscard]] bool note_written(Inode& inode,
+                                    WriteEpoch epoch,
+                                    UncommittedWrites::Pointer copy);
+    Task<Result<void>> after_write(fuse::Context& context,
+                                   OpenFilePin file,
+                                   nfs4::Stable stable);
+    Task<void> commit_early(reactor::Reactor& reactor, OpenFilePin file);
+    /// Everything that was answered before is on the server's disk afterwards; what it has lost
+    /// is sent again through `file`. Errors: the server's; EIO: it is lost, and cannot be sent
+    /// again: no `file`, or its locks are lost.
+    Task<Result<void>> commit(fuse::Context& context, Inode& inode, OpenFile* file);
+    /// For what must not be followed by older data that are sent again.
+    Task<Result<void>> commit_before(fuse::Context& context, Inode& inode);
+    /// If there is anything to commit.
+    Task<Result<void>> commit_kept(fuse::Context& context, OpenFile& file);
+    /// The same; what cannot be committed when the last writer goes is given up.
+    Task<Result<void>> commit_at_close(fuse::Context& context, OpenFile& file);
+    /// Sends again what is kept of a file. Errors: the server's; ESTALE: `file` has to be
+    /// opened again.
+    Task<Result<void>> send_again(Lane& lane, OpenFile& file, bool early);
+    Task<Result<void>> send_one_again(Lane& lane,
+                                      OpenFile& file,
+                                      UncommittedWrites::Pointer write,
+                                      bool early);
 
     // --- nfs_directory.cpp
     Task<Result<void>> list(fuse::Context& context,
@@ -436,6 +472,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                         const nfs4::StateId& delegation) override;
     void copy_ended(const nfs4::CopyOutcome& outcome) override;
     Task<void> wake_lock_waiters();
+    Task<Result<void>> send_all_again(Lane& lane);
     Task<Result<void>> reclaim_file(Lane& lane, OpenFilePin file, std::uint64_t incarnation);
     Task<Result<void>> reclaim_locks(Lane& lane,
                                      OpenFilePin file,
@@ -453,6 +490,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
 
     std::atomic<std::uint64_t> owner_count_ = 0;
     FileSystems file_systems_;
+    std::atomic<std::size_t> uncommitted_size_ = 0;  // over all files
     InodeTable inodes_;
     SlotTable<OpenFile> open_files_;  // after the inodes: handles pin them
 };

@@ -125,6 +125,8 @@ Task<Result<std::size_t>> NfsFs::write(fuse::Context& context,
     const OpenFilePin file = co_await or_return(file_of(node, handle));
     const std::size_t size_max = client_->write_size_max();
     auto parts = co_await or_return(split<Part>(from, request.offset, size_max));
+    const nfs4::Stable stable = stability_of(request);
+    for (Part& part : parts) part.stable = stable;
     if (parts.size() == 1) {
         co_await write_part(context, *file, parts.front());
     } else {
@@ -132,6 +134,7 @@ Task<Result<std::size_t>> NfsFs::write(fuse::Context& context,
         for (Part& part : parts) writing.spawn(write_part(context, *file, part));
         co_await writing.close();
     }
+    co_await or_return(co_await after_write(context, file.share(), stable));
     if (request.kill_suid_gid && file->inode->may_have_set_id.load()) {
         auto seen = co_await see(context, *file->inode);
         if (seen) co_await clear_set_id(context, *file->inode, *seen);
@@ -164,26 +167,26 @@ Task<Result<std::size_t>> NfsFs::write_once(fuse::Context& context,
     const auto put = [offset, stable, from](Request& request, const nfs4::StateId& state) {
         request.put_write(state, offset, stable, from);
     };
-    const auto request = co_await or_return(co_await run_with_state(context, file, put));
-    co_await or_return(request->take(Op::putfh));
-    co_await or_return(request->take(Op::write));
-    const std::uint32_t count = request->reader().u32();
-    const std::uint32_t committed = request->reader().u32();
-    co_await or_return(request->taken());
-    // More than was sent, nothing at all, or less safe than was asked, is no answer.
-    if (count == 0 || count > total_size(from)) co_return fail(Errno::io_error);
-    if (committed < static_cast<std::uint32_t>(stable)) co_return fail(Errno::io_error);
-    co_return std::size_t{count};
-}
-
-Task<Result<void>> NfsFs::commit(fuse::Context& context, OpenFile& file) {
-    Lane& lane = this->lane(context);
-    const auto request = lane.request(as(file.opener));
-    request->put_file(file.inode->handle());
-    request->put_commit(0, 0);  // all of it
-    co_await or_return(co_await lane.run(*request, &context.cancel));
-    co_await or_return(request->take(Op::putfh));
-    co_return request->take(Op::commit);
+    for (;;) {
+        const WriteEpoch epoch = write_epoch(*file.inode);
+        const auto request = co_await or_return(co_await run_with_state(context, file, put));
+        co_await or_return(request->take(Op::putfh));
+        co_await or_return(request->take(Op::write));
+        const std::uint32_t count = request->reader().u32();
+        const nfs4::Stable committed{request->reader().u32()};
+        const nfs4::Verifier verifier = nfs4::take_verifier(request->reader());
+        co_await or_return(request->taken());
+        // More than was sent, nothing at all, or less safe than was asked, is no answer.
+        if (count == 0 || count > total_size(from)) co_return fail(Errno::io_error);
+        if (committed < stable) co_return fail(Errno::io_error);
+        UncommittedWrites::Pointer copy;
+        if (stable == nfs4::Stable::unstable) {
+            copy = UncommittedWrites::copy_of(offset, from, count, verifier);
+            copy->stable = committed != nfs4::Stable::unstable;
+        }
+        if (note_written(*file.inode, epoch, std::move(copy))) co_return std::size_t{count};
+        co_await or_return(co_await context.reactor.sleep(milliseconds(1), &context.cancel));
+    }
 }
 
 Task<Result<void>> NfsFs::fallocate(fuse::Context& context,
@@ -199,6 +202,7 @@ Task<Result<void>> NfsFs::fallocate(fuse::Context& context,
     const OpenFilePin file = co_await or_return(file_of(node, handle));
     const Feature feature = punches ? Feature::deallocate : Feature::allocate;
     if (lacks(*file->inode, feature)) co_return fail(Errno::not_supported);
+    co_await or_return(co_await commit_before(context, *file->inode));
     const Op op = punches ? Op::deallocate : Op::allocate;
     const auto put = [op, offset, length](Request& request, const nfs4::StateId& state) {
         request.put_range(op, state, offset, length);

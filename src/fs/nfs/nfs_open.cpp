@@ -48,6 +48,7 @@ Task<Result<fuse::OpenReply>> NfsFs::open_file(fuse::Context& context,
     const OwnerBytes owner = owner_bytes(file->owner);
     nfs4::NewAttributes empty;
     empty.size = 0;
+    if (truncates) co_await or_return(co_await commit_before(context, *inode));
 
     Lane& lane = this->lane(context);
     const auto made = lane.request(as(context.caller));
@@ -98,6 +99,10 @@ Result<OpenFilePin> NfsFs::new_file(const fuse::Context& context,
 fuse::OpenReply NfsFs::publish(const OpenFilePin& file, std::uint64_t change) {
     // Close to open: what the tenant has cached holds if nobody has changed the file since.
     const bool unchanged = file->inode->cached_change.exchange(change) == change && change != 0;
+    if ((file->access & nfs4::share::access_write) != 0) {
+        const std::lock_guard guard(file->inode->mutex);
+        ++file->inode->writer_count;
+    }
     open_files_.publish(file);
     fuse::OpenReply reply = {.handle = fuse::FileHandle{file.id()}};
     if (options_.cache == CachePolicy::never) {
@@ -124,8 +129,15 @@ Task<Result<void>> NfsFs::flush(fuse::Context& context,
 Task<void> NfsFs::flush_unattended(std::shared_ptr<Unattended<void>> work,
                                    OpenFilePin file,
                                    fuse::LockOwner owner) {
+    // close(2) is the last place where a program asks whether its data have arrived.
+    Result<void> committed;
+    if ((file->access & nfs4::share::access_write) != 0) {
+        committed = co_await commit_kept(work->context, *file);
+    }
     const Dropped which = {.posix_owner = static_cast<std::uint64_t>(owner)};
-    work->end(co_await drop_locks(work->context, file->inode.share(), file->opener, which));
+    const auto dropped =
+        co_await drop_locks(work->context, file->inode.share(), file->opener, which);
+    work->end(committed ? dropped : committed);
 }
 
 Task<Result<void>> NfsFs::release(fuse::Context& context,
@@ -153,7 +165,7 @@ Task<Result<void>> NfsFs::fsync(fuse::Context& context,
     static_cast<void>(data_only);
     const OpenFilePin file = co_await or_return(file_of(node, handle));
     if ((file->access & nfs4::share::access_write) == 0) co_return Result<void>();
-    co_return co_await commit(context, *file);
+    co_return co_await commit(context, *file->inode, &*file);
 }
 
 }  // namespace dpfs::nfs

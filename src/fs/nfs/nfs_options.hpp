@@ -18,6 +18,12 @@ enum class CachePolicy : std::uint8_t {
     always,     ///< everything, for a day: only where nobody else changes the export
 };
 
+/// When written data must have reached the server's disk.
+enum class WriteMode : std::uint8_t {
+    unstable,  ///< at an fsync, and when the file is closed; kept here until then
+    stable,    ///< before a write is answered
+};
+
 /// Whose requests go to the server as somebody else's.
 enum class Squash : std::uint8_t {
     none,
@@ -34,6 +40,10 @@ struct NfsOptions {
     CachePolicy cache = CachePolicy::automatic;
     std::optional<Duration> entry_valid = {};       ///< unset: as the policy says
     std::optional<Duration> attributes_valid = {};  ///< the same
+
+    WriteMode writes = WriteMode::unstable;
+    /// Bytes kept, over all files, to be sent again; what goes beyond is written stably.
+    std::size_t uncommitted_size_max = std::size_t{64} << 20;
 
     Squash squash = Squash::none;
     std::uint32_t anonymous_uid = 65534;

@@ -32,6 +32,29 @@ Task<Result<void>> NfsFs::reclaim(Lane& lane) {
         }
     }
     if (!files.empty()) log_.info("{} of {} open files reclaimed", count, files.size());
+    co_return co_await send_all_again(lane);
+}
+
+/// A server that has restarted has lost what was in its memory: it gets that back before
+/// anybody reads.
+Task<Result<void>> NfsFs::send_all_again(Lane& lane) {
+    const std::uint64_t incarnation = client_->incarnation();
+    std::vector<OpenFilePin> files;
+    open_files_.for_each([&](OpenFilePin& file) {
+        if (file->is_directory || file->state_incarnation() != incarnation) return;
+        if ((file->access & nfs4::share::access_write) == 0) return;
+        const std::lock_guard guard(file->inode->mutex);
+        if (!file->inode->uncommitted.empty()) files.push_back(file.share());
+    });
+    for (OpenFilePin& file : files) {
+        const auto sent = co_await send_again(lane, *file, true);
+        if (sent) continue;
+        if (sent.error() == Errno::connection_reset || sent.error() == Errno::shut_down) {
+            co_return sent;  // all of it again, over the next connection
+        }
+        // Its verifier shows to the next commit that it is lost, which tries again.
+        log_.error("data could not be sent again ({})", errno_name(sent.error()));
+    }
     co_return Result<void>();
 }
 

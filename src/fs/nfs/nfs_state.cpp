@@ -27,10 +27,13 @@ nfs4::Verifier NfsFs::new_verifier() noexcept {
 }
 
 Task<Result<void>> NfsFs::close_file(fuse::Context& context, OpenFilePin file) {
+    const auto committed = co_await commit_at_close(context, *file);
     const Dropped mine = {.made_through = file->id};
     const auto unlocked = co_await drop_locks(context, file->inode.share(), file->opener, mine);
     static_cast<void>(unlocked);  // CLOSE does it too
-    co_return co_await close_state(context, *file);
+    const auto closed = co_await close_state(context, *file);
+    if (!committed) co_return committed;
+    co_return closed;
 }
 
 Task<void> NfsFs::close_abandoned(fuse::Context& context, fuse::FileHandle handle) {

@@ -94,6 +94,16 @@ void NfsPeer::restart() {
     session_ = 0;
     states_.clear();
     live_.clear();
+    lose_memory_locked();
+}
+
+void NfsPeer::lose_memory() {
+    const std::lock_guard lock(mutex_);
+    lose_memory_locked();
+}
+
+void NfsPeer::lose_memory_locked() {
+    ++memory_;
     for (auto& [handle, file] : files_) file.data = file.stable;
 }
 
@@ -101,6 +111,11 @@ void NfsPeer::forget_states() {
     const std::lock_guard lock(mutex_);
     states_.clear();
     live_.clear();
+}
+
+void NfsPeer::promote_writes() {
+    const std::lock_guard lock(mutex_);
+    promotes_ = true;
 }
 
 void NfsPeer::set_nothing_exclusively() {

@@ -51,8 +51,12 @@ class NfsPeer {
     void on(nfs4::Op op, Handler handler);
     /// Forgets everything but files: sessions, opens and locks, and data that is not committed.
     void restart();
+    /// Loses data that are not committed, and says so by another verifier.
+    void lose_memory();
     /// Forgets opens and locks alone, as after an administrator's word.
     void forget_states();
+    /// Writes are stable from now on, also those that need not be.
+    void promote_writes();
     /// An exclusive creation sets none of the attributes that come with it.
     void set_nothing_exclusively();
     /// While `away`, what is asked is done, and answered only afterwards.
@@ -84,6 +88,7 @@ class NfsPeer {
                           std::uint32_t uid,
                           std::vector<std::byte>& results);
     nfs4::Status perform(Call& call);
+    void lose_memory_locked();
 
     nfs4::Status exchange_id(Call& call);
     nfs4::Status create_session(Call& call);
@@ -135,10 +140,12 @@ class NfsPeer {
     std::map<std::string, std::string> states_;  // by owner, the "other" of its state
     std::set<std::string> live_;
     std::uint32_t boot_ = 1;
+    std::uint32_t memory_ = 1;
     std::uint32_t state_number_ = 0;
     std::uint32_t session_ = 0;  // 0: none
     bool away_ = false;
     bool sets_exclusively_ = true;
+    bool promotes_ = false;
     std::uint32_t file_number_ = 0;
     std::uint32_t result_count_ = 0;  // of the compound that is being answered
     std::string current_, saved_, last_state_;

@@ -295,7 +295,8 @@ Status NfsPeer::read(Call& call) {
 Status NfsPeer::write(Call& call) {
     const Status known = take_state(call);
     const std::uint64_t offset = call.in.u64();
-    const std::uint32_t stable = call.in.u32();
+    const std::uint32_t asked = call.in.u32();
+    const std::uint32_t stable = promotes_ ? 2 : asked;
     const std::string data = text_of(call.in.opaque(1 << 20));
     if (known != Status::ok) return known;
     File& file = files_[current_];
@@ -403,7 +404,7 @@ Status NfsPeer::take_state(Call& call) {
 }
 
 void NfsPeer::put_verifier(Call& call) const {
-    call.out.u64(boot_);
+    call.out.u64(memory_);
 }
 
 }  // namespace dpfs::nfs

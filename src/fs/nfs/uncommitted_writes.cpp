@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fs/nfs/uncommitted_writes.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace dpfs::nfs {
+
+UncommittedWrites::Pointer UncommittedWrites::copy_of(std::uint64_t offset,
+                                                      std::span<const iovec> from,
+                                                      std::size_t size,
+                                                      const nfs4::Verifier& verifier) {
+    auto copy = std::make_shared<Write>();
+    copy->offset = offset;
+    copy->verifier = verifier;
+    copy->data.reserve(size);
+    for (const iovec& part : from) {
+        const std::size_t left = size - copy->data.size();
+        const auto* const begin = static_cast<const std::byte*>(part.iov_base);
+        copy->data.insert(copy->data.end(), begin, begin + std::min(part.iov_len, left));
+    }
+    return copy;
+}
+
+void UncommittedWrites::add(Pointer write) {
+    write->number = ++last_number_;
+    size_ += write->data.size();
+    list_.push_back(std::move(write));
+}
+
+std::size_t UncommittedWrites::committed(std::uint64_t number, const nfs4::Verifier& verifier) {
+    const std::size_t before = size_;
+    std::erase_if(list_, [&](const Pointer& write) {
+        const bool is_safe = write->number <= number && write->verifier == verifier;
+        if (is_safe) size_ -= write->data.size();
+        return is_safe;
+    });
+    return before - size_;
+}
+
+bool UncommittedWrites::has_any_until(std::uint64_t number) const noexcept {
+    return std::ranges::any_of(
+        list_, [number](const Pointer& write) { return write->number <= number; });
+}
+
+std::size_t UncommittedWrites::drop() {
+    list_.clear();
+    return std::exchange(size_, 0);
+}
+
+}  // namespace dpfs::nfs
