@@ -7,6 +7,7 @@ from dataclasses import dataclass
 # Contenders.
 FLOOR, SPINNING_FLOOR = "floor", "spinning floor"
 DPFS, SLEEPING_DPFS = "dpfs", "dpfs, sleeping"
+CLIENT, SLEEPING_CLIENT = "client", "client, sleeping"  # the back end without a device
 # Servers.
 FAKE, GANESHA = "fake", "ganesha"
 
@@ -25,6 +26,11 @@ class Row:
     delay_us_max: float | None = None  # of our p50 above the floor's
     cpu_us_max: float | None = None  # of our CPU time above the floor's, for one operation
     rate_min: float | None = None  # operations a second, against the fake server
+
+    @property
+    def is_on_one_file(self) -> bool:
+        """What the client can do without a device in front of it."""
+        return self.work in ("getattr", "randread", "randwrite", "seqread", "seqwrite")
 
     @property
     def title(self) -> str:
