@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a hostile server may send, through every parser of results: nothing outside the reply is
 // read, whatever it says. The first byte chooses the parser.
+#include "net/nfs4/copy.hpp"
 #include "net/nfs4/xattr.hpp"
 
 #include <cstddef>
@@ -33,7 +34,7 @@ constexpr AttributeSet everything = {Attribute::supported,
                                      Attribute::xattr_support};
 
 void parse(std::uint8_t choice, rpc::XdrReader in) {
-    switch (choice % 7) {
+    switch (choice % 9) {
         case 0:
             static_cast<void>(take_attributes(in, everything));
             break;
@@ -51,6 +52,12 @@ void parse(std::uint8_t choice, rpc::XdrReader in) {
             break;
         case 5:
             static_cast<void>(take_listxattrs(in));
+            break;
+        case 6:
+            static_cast<void>(take_copied(in));
+            break;
+        case 7:
+            static_cast<void>(take_copy_progress(in));
             break;
         default:
             while (in.ok() && in.boolean()) {  // a listing

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/log.hpp"
+#include "fs/nfs/copies.hpp"
 #include "fs/nfs/file_systems.hpp"
 #include "fs/nfs/inode_table.hpp"
 #include "fs/nfs/nfs_options.hpp"
@@ -9,6 +10,7 @@
 #include "fuse/directory_writer.hpp"
 #include "fuse/file_system.hpp"
 #include "net/nfs4/client.hpp"
+#include "net/nfs4/copy.hpp"
 #include "reactor/reactor.hpp"
 
 #include <atomic>
@@ -20,6 +22,9 @@ namespace dpfs::nfs {
 
 template <class T>
 class Unattended;
+struct CopyResult;
+/// How a copy went. Nothing: the server knows nothing of it.
+using CopyNews = Result<std::optional<CopyResult>>;
 
 /// What is asked about each file.
 inline constexpr nfs4::AttributeSet file_attributes = {
@@ -152,6 +157,10 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                       fuse::FileHandle handle,
                                       std::uint64_t offset,
                                       std::uint32_t whence) override;
+
+    // --- nfs_copy.cpp
+    Task<Result<std::size_t>> copy_file_range(fuse::Context& context,
+                                              fuse::CopyRequest request) override;
 
     // --- nfs_directory.cpp
     Task<Result<fuse::OpenReply>> opendir(fuse::Context& context,
@@ -445,6 +454,28 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                   Dropped which);
     Task<Result<void>> wait_for_lock(fuse::Context& context, Duration time);
 
+    // --- nfs_copy.cpp
+    struct CopyJob;
+    Task<void> copy_unattended(std::shared_ptr<CopyJob> job);
+    Task<Result<std::size_t>> copy(fuse::Context& context, CopyJob& job);
+    Task<Result<std::size_t>> clone_some(fuse::Context& context, CopyJob& job);
+    Task<CopyNews> copy_some(fuse::Context& context, CopyJob& job);
+    Task<Result<nfs4::Copied>> send_copy(fuse::Context& context, Request& request);
+    Task<CopyNews> copy_before_end(fuse::Context& context, CopyJob& job);
+    Task<Result<bool>> commit_copy(fuse::Context& context, CopyJob& job, CopyResult copied);
+
+    // --- nfs_copy_wait.cpp
+    void copy_ended(const nfs4::CopyOutcome& outcome) override;
+    Task<void> wake_copy(reactor::Reactor& waiter, nfs4::StateId copy);
+    Task<CopyNews> await_copy(fuse::Context& context,
+                              CopyJob& job,
+                              nfs4::StateId copy,
+                              std::uint64_t incarnation);
+    Task<CopyNews> watch_copy(fuse::Context& context, CopyJob& job, nfs4::StateId copy);
+    Task<Result<std::optional<CopyNews>>> ask_copy(fuse::Context& context,
+                                                   CopyJob& job,
+                                                   nfs4::StateId copy);
+
     // --- nfs_support.cpp
     /// What a file's file system says about itself; asked once for each.
     Task<Result<FileSystemFacts>> facts_of(fuse::Context& context, const Inode& inode);
@@ -467,10 +498,10 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
 
     // --- nfs_reclaim.cpp
     Task<Result<void>> reclaim(Lane& lane) override;
+    void states_revoked() override;
     void lock_may_be_free(const nfs4::FileHandle& handle) override;
     nfs4::Status recall(const nfs4::FileHandle& handle,
                         const nfs4::StateId& delegation) override;
-    void copy_ended(const nfs4::CopyOutcome& outcome) override;
     Task<void> wake_lock_waiters();
     Task<Result<void>> send_all_again(Lane& lane);
     Task<Result<void>> reclaim_file(Lane& lane, OpenFilePin file, std::uint64_t incarnation);
@@ -490,6 +521,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
 
     std::atomic<std::uint64_t> owner_count_ = 0;
     FileSystems file_systems_;
+    Copies copies_;
     std::atomic<std::size_t> uncommitted_size_ = 0;  // over all files
     InodeTable inodes_;
     SlotTable<OpenFile> open_files_;  // after the inodes: handles pin them

@@ -142,6 +142,10 @@ Task<Result<void>> NfsFs::reclaim_locks(Lane& lane,
     co_return Result<void>();
 }
 
+void NfsFs::states_revoked() {
+    log_.warning("files whose states are gone are opened again when they are used");
+}
+
 void NfsFs::lock_may_be_free(const nfs4::FileHandle& handle) {
     // Whoever waits tries again, for whatever file: to ask costs one round trip each.
     static_cast<void>(handle);
@@ -153,10 +157,6 @@ nfs4::Status NfsFs::recall(const nfs4::FileHandle& handle, const nfs4::StateId& 
     static_cast<void>(handle);
     static_cast<void>(delegation);
     return nfs4::Status::bad_stateid;
-}
-
-void NfsFs::copy_ended(const nfs4::CopyOutcome& outcome) {
-    static_cast<void>(outcome);  // no copy is asked for
 }
 
 Task<void> NfsFs::wake_lock_waiters() {

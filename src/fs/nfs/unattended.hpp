@@ -31,7 +31,7 @@ class Unattended {
     /// and the work goes on alone. One waiter, once.
     Task<Result<T>> outcome(reactor::CancelSource& cancel) {
         if (!outcome_) {
-            const auto woken = co_await ended_.wait(context.reactor, &cancel);
+            const auto woken = co_await ended_.wait(context.reactor, {.cancel = &cancel});
             if (!woken && !outcome_) {
                 abandoned_ = true;
                 co_return fail(woken.error());

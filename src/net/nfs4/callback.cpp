@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/nfs4/client.hpp"
+#include "net/nfs4/copy.hpp"
 
 #include <algorithm>
 
@@ -22,56 +23,62 @@ CopyOutcome take_copy_outcome(rpc::XdrReader& in) {
         outcome.size = in.u64();
         return outcome;
     }
-    const std::uint32_t callback_id_count = in.count(sizeof(StateId));
-    for (std::uint32_t i = 0; i < callback_id_count && in.ok(); ++i) {
-        static_cast<void>(take_state_id(in));
-    }
-    outcome.size = in.u64();
-    outcome.stable = Stable{in.u32()};
-    outcome.verifier = take_verifier(in);
+    const WriteResponse written = take_write_response(in);
+    outcome.size = written.size;
+    outcome.stable = written.stable;
+    outcome.verifier = written.verifier;
     return outcome;
 }
 
 }  // namespace
 
-/// CB_COMPOUND (RFC 8881, 20): CB_SEQUENCE first, then what the server wants of us. All is
-/// answered at once; what takes time is done afterwards.
-Result<void> Client::answer_callback(Lane& lane,
-                                     std::span<const std::byte> call,
+/// The server's calls to us (RFC 8881, 20). All are answered at once; what takes time is done
+/// afterwards.
+Result<void> Client::answer_callback(std::span<const std::byte> call,
                                      std::vector<std::byte>& reply) {
     rpc::XdrReader in(call);
     const auto header = rpc::take_call_header(in);
     if (!header) return fail(header.error());
-    const auto refuse = [&](rpc::ReplyStatus status) {
-        rpc::begin_reply(reply, header->xid, status);
-        if (status == rpc::ReplyStatus::program_mismatch) {
-            rpc::XdrWriter out(reply);
-            out.u32(callback_version);
-            out.u32(callback_version);
-        }
-        rpc::finish_record(reply, 0);
-        return Result<void>();
-    };
+    auto status = rpc::ReplyStatus::success;
     if (header->procedure.program != callback_program) {
-        return refuse(rpc::ReplyStatus::program_unavailable);
+        status = rpc::ReplyStatus::program_unavailable;
+    } else if (header->procedure.version != callback_version) {
+        status = rpc::ReplyStatus::program_mismatch;
+    } else if (header->procedure.number == procedure_compound) {
+        rpc::begin_reply(reply, header->xid, status);
+        if (answer_compound(in, reply)) {
+            rpc::XdrWriter(reply).patch_u32(rpc::xid_position, header->xid);
+            rpc::finish_record(reply, 0);
+            return {};
+        }
+        reply.clear();
+        status = rpc::ReplyStatus::garbage_arguments;
+    } else if (header->procedure.number != procedure_null) {
+        status = rpc::ReplyStatus::procedure_unavailable;
     }
-    if (header->procedure.version != callback_version) {
-        return refuse(rpc::ReplyStatus::program_mismatch);
+    rpc::begin_reply(reply, header->xid, status);
+    if (status == rpc::ReplyStatus::program_mismatch) {
+        rpc::XdrWriter out(reply);
+        out.u32(callback_version);
+        out.u32(callback_version);
     }
-    if (header->procedure.number == procedure_null) return refuse(rpc::ReplyStatus::success);
-    if (header->procedure.number != procedure_compound) {
-        return refuse(rpc::ReplyStatus::procedure_unavailable);
-    }
+    rpc::finish_record(reply, 0);
+    return {};
+}
 
+/// CB_COMPOUND: CB_SEQUENCE first, then what the server wants of us.
+bool Client::answer_compound(rpc::XdrReader& in, std::vector<std::byte>& reply) {
+    rpc::XdrWriter out(reply);
     const std::string_view tag = in.string(callback_tag_size_max);
     in.u32();  // minor version
     in.u32();  // callback_ident: of 4.0
     const std::uint32_t count = in.u32();
-    if (!in.ok() || count > callback_count_max) {
-        return refuse(rpc::ReplyStatus::garbage_arguments);
+    if (!in.ok() || count > callback_count_max) return false;
+    if (is_repeated(in)) {
+        // The answer was lost: what was done is not done again (2.10.6.1).
+        reply = callback_reply_;
+        return true;
     }
-    rpc::begin_reply(reply, header->xid, rpc::ReplyStatus::success);
-    rpc::XdrWriter out(reply);
     const std::size_t status_at = out.position();
     out.u32(0);
     out.string(tag);
@@ -88,23 +95,30 @@ Result<void> Client::answer_callback(Lane& lane,
             out.u32(static_cast<std::uint32_t>(status));
             continue;
         }
-        status = answer_operation(lane, op, in, out);
-        if (!in.ok()) return refuse(rpc::ReplyStatus::garbage_arguments);
+        status = answer_operation(op, in, out);
+        if (!in.ok()) return false;
     }
     out.patch_u32(status_at, static_cast<std::uint32_t>(status));
     out.patch_u32(count_at, done);
-    rpc::finish_record(reply, 0);
-    return {};
+    if (done > 1 || status == Status::ok) callback_reply_ = reply;
+    return true;
 }
 
-Status Client::answer_operation(Lane& lane,
-                                CallbackOp op,
-                                rpc::XdrReader& in,
-                                rpc::XdrWriter& out) {
+/// Whether what follows is the CB_SEQUENCE that was answered last.
+bool Client::is_repeated(rpc::XdrReader in) const noexcept {
+    const CallbackOp op{in.u32()};
+    const auto id = in.fixed(session_id_size);
+    const std::uint32_t sequence = in.u32();
+    const std::uint32_t slot = in.u32();
+    return in.ok() && op == CallbackOp::sequence && std::ranges::equal(id, session_.id) &&
+           slot == 0 && sequence == callback_sequence_ && !callback_reply_.empty();
+}
+
+Status Client::answer_operation(CallbackOp op, rpc::XdrReader& in, rpc::XdrWriter& out) {
     Status status = Status::ok;
     switch (op) {
         case CallbackOp::sequence:
-            return answer_sequence(lane, in, out);
+            return answer_sequence(in, out);
         case CallbackOp::recall: {
             const StateId delegation = take_state_id(in);
             in.boolean();  // the file is about to be truncated: what is cached need not be kept
@@ -135,9 +149,10 @@ Status Client::answer_operation(Lane& lane,
     return status;
 }
 
-/// CB_SEQUENCE (20.9). The back channel has one slot. A repeated request is refused instead of
-/// answered from memory: what we do for callbacks may be done twice.
-Status Client::answer_sequence(Lane& lane, rpc::XdrReader& in, rpc::XdrWriter& out) {
+/// CB_SEQUENCE (20.9). The back channel has one slot. Who holds the states knows that a recall
+/// may come before the answer that gave what is recalled: the lists of calls that it may refer
+/// to are not needed.
+Status Client::answer_sequence(rpc::XdrReader& in, rpc::XdrWriter& out) {
     const auto id = in.fixed(session_id_size);
     const std::uint32_t sequence = in.u32();
     const std::uint32_t slot = in.u32();
@@ -151,7 +166,7 @@ Status Client::answer_sequence(Lane& lane, rpc::XdrReader& in, rpc::XdrWriter& o
     }
     if (!in.ok()) return Status::badxdr;
     Status status = Status::ok;
-    if (!std::ranges::equal(id, lane.session_.id)) {
+    if (!std::ranges::equal(id, session_.id)) {
         status = Status::badsession;
     } else if (slot != 0) {
         status = Status::badslot;

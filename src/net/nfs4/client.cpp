@@ -11,14 +11,6 @@
 namespace dpfs::nfs4 {
 namespace {
 
-constexpr std::uint32_t protect_none = 0;        // SP4_NONE
-constexpr std::uint32_t header_size_max = 4096;  // bytes around a READ's or WRITE's data
-constexpr std::uint32_t cached_size_max = 1024;  // bytes of an answer that is kept
-constexpr std::uint32_t operation_count_max = 16;
-constexpr std::uint32_t back_channel_size_max = 4096;
-constexpr std::uint32_t bind_fore = 1;
-constexpr std::uint32_t bind_fore_or_both = 3;
-
 std::string host_name() {
     std::array<char, 256> name = {};
     if (::gethostname(name.data(), name.size() - 1) != 0) return "dpfs";
@@ -41,12 +33,6 @@ Task<void> cancel_later(reactor::Reactor& reactor,
                         reactor::CancelSource& late) {
     const auto over = co_await reactor.sleep(time, &done);
     if (over) late.cancel();
-}
-
-std::string text_of(std::span<const std::byte> bytes) {
-    std::string text;
-    for (const std::byte each : bytes) text.push_back(static_cast<char>(each));
-    return text;
 }
 
 }  // namespace
@@ -113,7 +99,7 @@ Task<Result<void>> Client::start() {
     watch.spawn(cancel_later(first.reactor(), options_.start_time_max, done, too_late));
     Result<void> outcome;
     while (!started_ && outcome) {
-        outcome = co_await started_waiters_.wait(first.reactor(), &too_late);
+        outcome = co_await started_waiters_.wait(first.reactor(), {.cancel = &too_late});
     }
     done.cancel();
     co_await watch.close();
@@ -134,244 +120,8 @@ Task<void> Client::stop() {
         co_await lanes_[i]->stop();
     }
     co_await reactor::Reactor::switch_to(home().reactor());
-    if (started_) co_await destroy_session();
+    if (started_) co_await say_goodbye();
     co_await home().stop();
-}
-
-Task<Result<void>> Client::greet(Lane& lane) {
-    const auto identity = co_await exchange_id(lane);
-    if (!identity) {
-        if (!started_) refusal_ = identity.error();
-        co_return fail(identity.error());
-    }
-    const bool is_home = &lane == &home();
-    const std::uint64_t epoch = lane.session_.epoch;
-    if (epoch != 0 && !is_lost(epoch)) {
-        // The same server, and the same session layer there: only then may this connection
-        // carry the session (2.10.5).
-        const bool is_same_server = identity->client_id == lane.session_.client_id &&
-                                    identity->server_major == identity_.server_major &&
-                                    identity->server_minor == identity_.server_minor &&
-                                    identity->scope == identity_.scope;
-        if (is_same_server) {
-            const Status status = co_await or_return(co_await bind(lane));
-            if (status == Status::ok) co_return Result<void>();
-        }
-        if (!is_home) {
-            // Home finds out whether it is the session or this address that is wrong.
-            log_.warning("connection {}: the session cannot be used over it", lane.index_);
-            note_lost(epoch);
-            lane.background_.spawn(lane.report_lost(epoch));
-        }
-    }
-    if (is_home) co_return co_await establish(lane, *identity);
-    // The old session's requests wait until home has a new one.
-    co_await or_return(co_await lane.wait_for_session(epoch, &lane.life_));
-    lane.connection_.fail_all(Errno::stale);
-    const Status status = co_await or_return(co_await bind(lane));
-    if (status != Status::ok) co_return fail(Errno::io_error);
-    co_return Result<void>();
-}
-
-Task<Result<Client::Identity>> Client::exchange_id(Lane& lane) {
-    Request request;
-    request.begin(options_.minor_version, {}, true);
-    request.put(Op::exchange_id);
-    rpc::XdrWriter& out = request.writer();
-    out.fixed(verifier_);
-    out.string(options_.owner);
-    out.u32(0);  // flags: no pNFS, no migration
-    out.u32(protect_none);
-    out.u32(0);  // no implementation id
-    co_await or_return(co_await lane.run_early(request));
-    if (const auto taken = request.take(Op::exchange_id); !taken) {
-        log_.error("the server refuses us (EXCHANGE_ID: {}, NFS 4.{})",
-                   name_of(request.status()),
-                   options_.minor_version);
-        co_return fail(taken.error());
-    }
-    rpc::XdrReader& in = request.reader();
-    Identity identity;
-    identity.client_id = in.u64();
-    identity.sequence = in.u32();
-    identity.flags = in.u32();
-    if (in.u32() != protect_none) in.fail();
-    identity.server_minor = in.u64();
-    identity.server_major = text_of(in.opaque(opaque_max));
-    identity.scope = text_of(in.opaque(opaque_max));
-    co_await or_return(request.taken());
-    co_return identity;
-}
-
-Task<Result<Status>> Client::bind(Lane& lane) {
-    Request request;
-    request.begin(options_.minor_version, {}, true);
-    request.put(Op::bind_conn_to_session);
-    rpc::XdrWriter& out = request.writer();
-    out.fixed(lane.session_.id);
-    out.u32(&lane == &home() ? bind_fore_or_both : bind_fore);
-    out.boolean(false);
-    co_await or_return(co_await lane.run_early(request));
-    co_return request.status();
-}
-
-Task<Result<void>> Client::establish(Lane& lane, Identity identity) {
-    // Nothing of the old session is on the wire: this connection has just been made.
-    const bool is_new_client = identity.client_id != client_id_.load() || !has_client_id_;
-    auto session = co_await create_session(lane, identity);
-    if (!session) {
-        if (!started_) refusal_ = session.error();
-        co_return fail(session.error());
-    }
-    identity_ = identity;
-    client_id_.store(identity.client_id);
-    session->epoch = session_.epoch + 1;
-    choose_sizes(*session);
-    session_ = *session;
-    callback_sequence_ = 0;
-    lane.adopt(session_);
-    lane.connection_.fail_all(Errno::stale);
-    if (is_new_client) {
-        has_client_id_ = false;
-        incarnation_.fetch_add(1);
-        if (started_) co_await or_return(co_await holder_.reclaim(lane));
-        co_await or_return(co_await complete_reclaim(lane));
-        has_client_id_ = true;
-    }
-    if (!started_) co_await or_return(co_await learn_limits(lane));
-    log_.info(
-        "NFS 4.{} with {}: session of {} slots, requests of {} and answers of {} bytes, "
-        "{} operations; READ {} and WRITE {} bytes; lease {} s",
-        options_.minor_version,
-        lane.connection_.address().text,
-        session_.slot_count,
-        session_.request_size_max,
-        session_.response_size_max,
-        session_.operation_count_max,
-        read_size_max_,
-        write_size_max_,
-        lease_time());
-    started_ = true;
-    started_waiters_.wake_all();
-    lane.background_.spawn(spread(session_));
-    co_return Result<void>();
-}
-
-Task<Result<Session>> Client::create_session(Lane& lane, Identity identity) {
-    Request request;
-    request.begin(options_.minor_version, {}, true);
-    request.put(Op::create_session);
-    rpc::XdrWriter& out = request.writer();
-    out.u64(identity.client_id);
-    out.u32(identity.sequence);
-    out.u32(session_flag::back_channel);
-    const auto put_channel =
-        [&out](
-            std::uint32_t size, std::uint32_t cached, std::uint32_t ops, std::uint32_t slots) {
-            for (const std::uint32_t number : {0U, size, size, cached, ops, slots, 0U}) {
-                out.u32(number);
-            }
-        };
-    put_channel(options_.data_size_max + header_size_max,
-                cached_size_max,
-                operation_count_max,
-                options_.slot_count);
-    put_channel(back_channel_size_max, back_channel_size_max, 8, 1);
-    out.u32(callback_program);
-    out.u32(1);
-    out.u32(0);  // callbacks come without credentials (AUTH_NONE)
-    co_await or_return(co_await lane.run_early(request));
-    if (const auto taken = request.take(Op::create_session); !taken) {
-        log_.error("the server makes no session (CREATE_SESSION: {})",
-                   name_of(request.status()));
-        co_return fail(taken.error());
-    }
-    rpc::XdrReader& in = request.reader();
-    Session session;
-    session.client_id = identity.client_id;
-    const auto id = in.fixed(session.id.size());
-    if (in.ok()) std::ranges::copy(id, session.id.begin());
-    in.u32();  // sequence
-    in.u32();  // flags
-    in.u32();  // header padding
-    session.request_size_max = in.u32();
-    session.response_size_max = in.u32();
-    in.u32();  // cached
-    session.operation_count_max = in.u32();
-    session.slot_count = in.u32();
-    co_await or_return(request.taken());
-    constexpr std::uint32_t size_min = 16384;
-    const auto lane_count = static_cast<std::uint32_t>(lanes_.size());
-    if (session.slot_count < lane_count || session.request_size_max < size_min ||
-        session.response_size_max < size_min || session.operation_count_max < 8) {
-        log_.error(
-            "the server grants too little: {} slots (threads: {}), requests of {} and "
-            "answers of {} bytes, {} operations",
-            session.slot_count,
-            lane_count,
-            session.request_size_max,
-            session.response_size_max,
-            session.operation_count_max);
-        co_return fail(Errno::protocol);
-    }
-    session.slot_count = std::min(session.slot_count, options_.slot_count);
-    co_return session;
-}
-
-void Client::choose_sizes(const Session& session) noexcept {
-    if (started_) return;
-    const auto data_max = [this](std::uint32_t size) {
-        // Whole pages, so that a request that is split is split well.
-        return std::min((size - header_size_max) / 4096 * 4096, options_.data_size_max);
-    };
-    read_size_max_ = data_max(session.response_size_max);
-    write_size_max_ = data_max(session.request_size_max);
-}
-
-Task<Result<void>> Client::complete_reclaim(Lane& lane) {
-    const auto request = lane.request({});
-    request->put(Op::reclaim_complete);
-    request->writer().boolean(false);
-    request->call.early = true;
-    co_await or_return(co_await lane.run(*request));
-    const auto taken = request->take(Op::reclaim_complete);
-    if (!taken && request->status() != Status::complete_already) co_return taken;
-    co_return Result<void>();
-}
-
-Task<Result<void>> Client::learn_limits(Lane& lane) {
-    constexpr AttributeSet wanted = {
-        Attribute::lease_time, Attribute::read_max, Attribute::write_max};
-    const auto request = lane.request({});
-    request->put(Op::putrootfh);
-    request->put_getattr(wanted);
-    request->call.early = true;
-    co_await or_return(co_await lane.run(*request));
-    co_await or_return(request->take(Op::putrootfh));
-    const Attributes found = co_await or_return(request->take_attributes(wanted));
-    if (found.lease_time > 0) lease_time_.store(found.lease_time);
-    const auto limit = [](std::uint32_t now, std::uint64_t server) {
-        return server < 4096 ? now
-                             : static_cast<std::uint32_t>(std::min<std::uint64_t>(now, server));
-    };
-    read_size_max_ = limit(read_size_max_, found.read_max);
-    write_size_max_ = limit(write_size_max_, found.write_max);
-    co_return Result<void>();
-}
-
-Task<void> Client::spread(Session session) {
-    for (const auto& lane : lanes_) {
-        if (lane.get() == &home()) continue;
-        co_await reactor::Reactor::switch_to(lane->reactor());
-        if (lane->stopping_) continue;
-        const bool had_session = lane->session_.epoch != 0;
-        if (lane->session_.epoch < session.epoch) {
-            lane->adopt(session);
-            // What is under way in the old session is made anew, after a greeting.
-            if (had_session) lane->connection_.restart();
-        }
-    }
-    co_await reactor::Reactor::switch_to(home().reactor());
 }
 
 void Client::note_lost(std::uint64_t epoch) noexcept {
@@ -385,6 +135,34 @@ void Client::session_lost(std::uint64_t epoch) noexcept {
     log_.warning("the session is lost; making a new one");
     note_lost(epoch);
     home().reconnect();
+}
+
+void Client::heed(std::uint32_t status_flags, std::uint64_t epoch) {
+    using namespace sequence_status;
+    if (session_.epoch != epoch || home().stopping_) return;
+    constexpr std::uint32_t revoked = expired_all_revoked | expired_some_revoked |
+                                      sequence_status::admin_revoked | recallable_revoked;
+    constexpr std::uint32_t no_callbacks = callback_path_down | callback_path_down_session;
+    if ((status_flags & restart_reclaim_needed) != 0) {
+        log_.warning("the server has restarted, and kept the session only");
+        is_reclaimed_ = false;
+        incarnation_.fetch_add(1);
+        session_lost(epoch);
+    } else if ((status_flags & backchannel_fault) != 0) {
+        log_.warning("the server's way to call back is broken");
+        session_lost(epoch);
+    } else if ((status_flags & no_callbacks) != 0 && home().reactor().now() >= next_rebind_) {
+        log_.info("the server has no way to call back; reconnecting");
+        next_rebind_ = home().reactor().now() + seconds(lease_time());
+        home().reconnect();
+    }
+    if ((status_flags & revoked) != 0) {
+        log_.warning("the server has revoked states of ours (flags {:#x})", status_flags);
+        holder_.states_revoked();
+    }
+    if ((status_flags & lease_moved) != 0) {
+        log_.warning("the server has moved a file system elsewhere; we do not follow");
+    }
 }
 
 /// An idle client keeps its lease by asking for nothing (RFC 8881, 8.3).
@@ -405,16 +183,12 @@ Task<void> Client::renew_loop() {
     }
 }
 
-Task<void> Client::destroy_session() {
+/// Politeness, not duty: a server that is away forgets us when the lease is over.
+Task<void> Client::say_goodbye() {
     Lane& lane = home();
-    // Politeness, not duty: a server that is away forgets us when the lease is over.
+    const auto destroyed = co_await destroy_session(lane, session_);
+    if (!destroyed) co_return;
     Request request;
-    request.begin(options_.minor_version, {}, true);
-    request.put(Op::destroy_session);
-    request.writer().fixed(session_.id);
-    request.call.deadline = lane.reactor().now() + seconds(2);
-    const auto destroyed = co_await lane.run_early(request);
-    if (!destroyed || request.status() != Status::ok) co_return;
     request.begin(options_.minor_version, {}, true);
     request.put(Op::destroy_clientid);
     request.writer().u64(client_id_.load());

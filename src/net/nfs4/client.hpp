@@ -25,18 +25,23 @@ struct CopyOutcome {
 };
 
 /// What holds state at the server, and wants it back when the server has lost it.
+/// Thread: the home reactor's.
 class StateHolder {
   public:
     /// Reclaims everything, in requests that `lane` runs early, after a new client id has been
-    /// made and before RECLAIM_COMPLETE (RFC 8881, 8.4.2.1). Thread: the lane's.
+    /// made and before RECLAIM_COMPLETE (RFC 8881, 8.4.2.1). After ECONNRESET it is called
+    /// again, perhaps for the same client id (Client::incarnation()).
     virtual Task<Result<void>> reclaim(Lane& lane) = 0;
-    /// A blocked lock may be free now (CB_NOTIFY_LOCK). Thread: the home reactor's.
+    /// The server has revoked some, or all, of our states, and wants to hear that we know
+    /// (TEST_STATEID, FREE_STATEID; RFC 8881, 8.5).
+    virtual void states_revoked() = 0;
+    /// A blocked lock may be free now (CB_NOTIFY_LOCK).
     virtual void lock_may_be_free(const FileHandle& handle) = 0;
     /// The server wants a delegation back (CB_RECALL; RFC 8881, 20.2). ok: it will be returned
     /// soon, in a request of its own; bad_stateid: it is not ours. Thread: any of the
     /// reactors'.
     virtual Status recall(const FileHandle& handle, const StateId& delegation) = 0;
-    /// An asynchronous copy has ended. Thread: any of the reactors'.
+    /// An asynchronous copy has ended.
     virtual void copy_ended(const CopyOutcome& outcome) = 0;
 
   protected:
@@ -76,9 +81,11 @@ class Client {
         return lanes_;
     }
     [[nodiscard]] const ClientOptions& options() const noexcept { return options_; }
-    /// Bytes of data that one READ and one WRITE may carry. Constant after start().
-    [[nodiscard]] std::uint32_t read_size_max() const noexcept { return read_size_max_; }
-    [[nodiscard]] std::uint32_t write_size_max() const noexcept { return write_size_max_; }
+    /// Bytes of data that one READ and one WRITE may carry. A new session may change it.
+    [[nodiscard]] std::uint32_t read_size_max() const noexcept { return read_size_max_.load(); }
+    [[nodiscard]] std::uint32_t write_size_max() const noexcept {
+        return write_size_max_.load();
+    }
     [[nodiscard]] std::uint64_t client_id() const noexcept { return client_id_.load(); }
     [[nodiscard]] std::string_view owner() const noexcept { return options_.owner; }
     [[nodiscard]] std::uint32_t lease_time() const noexcept { return lease_time_.load(); }
@@ -93,40 +100,51 @@ class Client {
            Logger log,
            rpc::ConnectionOptions connection);
 
+    /// EXCHANGE_ID's answer.
     struct Identity {
         std::uint64_t client_id = 0;
         std::uint32_t sequence = 0;
-        std::uint32_t flags = 0;
-        std::uint64_t server_minor = 0;
-        std::string server_major;
-        std::string scope;
+        bool confirmed = false;
+        ServerIdentity server;
     };
 
+    // --- client_session.cpp
     /// After `lane` has connected: the session is bound to the connection, or made.
     Task<Result<void>> greet(Lane& lane);
+    Task<Result<void>> greet_home(Lane& lane);
+    Task<Result<void>> greet_other(Lane& lane);
     Task<Result<Identity>> exchange_id(Lane& lane);
-    Task<Result<Status>> bind(Lane& lane);
-    Task<Result<void>> establish(Lane& lane, Identity identity);
+    /// False: the server there does not know the session.
+    Task<Result<bool>> bind(Lane& lane);
+    Task<Result<void>> establish(Lane& lane);
     Task<Result<Session>> create_session(Lane& lane, Identity identity);
-    Task<Result<void>> complete_reclaim(Lane& lane);
+    Result<Session> take_session(Request& request) const;
+    Task<Result<void>> reclaim(Lane& lane);
     Task<Result<void>> learn_limits(Lane& lane);
-    Task<void> spread(Session session);
-    Task<void> renew_loop();
-    Task<void> destroy_session();
+    Task<Result<void>> destroy_session(Lane& lane, Session session);
     void choose_sizes(const Session& session) noexcept;
+    Task<void> spread(Session session);
+
+    // --- client.cpp
+    Task<void> renew_loop();
+    Task<void> say_goodbye();
 
     // Thread: any.
     void note_lost(std::uint64_t epoch) noexcept;
     [[nodiscard]] bool is_lost(std::uint64_t epoch) const noexcept {
         return lost_epoch_.load() >= epoch;
     }
-    /// Thread: home's.
+    // Thread: home's.
     void session_lost(std::uint64_t epoch) noexcept;
-    Result<void> answer_callback(Lane& lane,
-                                 std::span<const std::byte> call,
+    void heed(std::uint32_t status_flags, std::uint64_t epoch);
+    // --- callback.cpp
+    Result<void> answer_callback(std::span<const std::byte> call,
                                  std::vector<std::byte>& reply);
-    Status answer_operation(Lane& lane, CallbackOp op, rpc::XdrReader& in, rpc::XdrWriter& out);
-    Status answer_sequence(Lane& lane, rpc::XdrReader& in, rpc::XdrWriter& out);
+    /// False: the call is not one of ours, or cannot be read.
+    bool answer_compound(rpc::XdrReader& in, std::vector<std::byte>& reply);
+    [[nodiscard]] bool is_repeated(rpc::XdrReader in) const noexcept;
+    Status answer_operation(CallbackOp op, rpc::XdrReader& in, rpc::XdrWriter& out);
+    Status answer_sequence(rpc::XdrReader& in, rpc::XdrWriter& out);
     void recall_slots(std::uint32_t highest);
     Task<void> limit_slots(std::uint32_t highest);
 
@@ -137,20 +155,22 @@ class Client {
     std::vector<std::unique_ptr<Lane>> lanes_;
 
     // Home's.
-    Identity identity_;
     Session session_;
-    bool has_client_id_ = false;  // reclaimed, and RECLAIM_COMPLETE done
+    bool is_reclaimed_ = false;         // under this client id: RECLAIM_COMPLETE is done
+    std::uint64_t finished_epoch_ = 0;  // of the last session that was made to the end
+    Instant next_rebind_ = {};
     bool started_ = false;
     Errno refusal_ = Errno::timed_out;
     rpc::WaitList started_waiters_;
-    std::uint32_t callback_sequence_ = 0;  // of the back channel's only slot
+    std::uint32_t callback_sequence_ = 0;    // of the back channel's only slot
+    std::vector<std::byte> callback_reply_;  // to that
 
     std::atomic<std::uint64_t> client_id_ = 0;
     std::atomic<std::uint64_t> incarnation_ = 0;
     std::atomic<std::uint64_t> lost_epoch_ = 0;
     std::atomic<std::uint32_t> lease_time_ = 90;
-    std::uint32_t read_size_max_ = 0;
-    std::uint32_t write_size_max_ = 0;
+    std::atomic<std::uint32_t> read_size_max_ = 0;
+    std::atomic<std::uint32_t> write_size_max_ = 0;
 };
 
 }  // namespace dpfs::nfs4

@@ -95,9 +95,9 @@ void Request::put_getattr(const AttributeSet& wanted) {
     wanted.put(out_);
 }
 
-void Request::put_state_id(const StateId& state) {
-    out_.u32(state.sequence);
-    out_.fixed(state.other);
+void put_state_id(rpc::XdrWriter& out, const StateId& state) {
+    out.u32(state.sequence);
+    out.fixed(state.other);
 }
 
 void Request::put_owner(StateOwner owner) {
@@ -125,12 +125,12 @@ void Request::put_open(const OpenArguments& open) {
 void Request::put_close(const StateId& state) {
     put(Op::close);
     out_.u32(0);
-    put_state_id(state);
+    put_state_id(out_, state);
 }
 
 void Request::put_setattr(const StateId& state, const NewAttributes& attributes) {
     put(Op::setattr);
-    put_state_id(state);
+    put_state_id(out_, state);
     put_attributes(out_, attributes);
 }
 
@@ -166,7 +166,7 @@ void Request::put_readdir(std::uint64_t cookie,
 
 void Request::put_read(const StateId& state, std::uint64_t offset, std::span<const iovec> to) {
     put(Op::read);
-    put_state_id(state);
+    put_state_id(out_, state);
     out_.u64(offset);
     out_.u32(static_cast<std::uint32_t>(total_size(to)));
     call.room = to;
@@ -178,7 +178,7 @@ void Request::put_write(const StateId& state,
                         Stable stable,
                         std::span<const iovec> from) {
     put(Op::write);
-    put_state_id(state);
+    put_state_id(out_, state);
     out_.u64(offset);
     out_.u32(static_cast<std::uint32_t>(stable));
     call.payload = from;
@@ -200,7 +200,7 @@ void Request::put_lock(const LockArguments& lock) {
     out_.u64(lock.length);
     out_.boolean(lock.first);
     if (lock.first) out_.u32(0);
-    put_state_id(lock.state);
+    put_state_id(out_, lock.state);
     out_.u32(0);
     if (lock.first) put_owner(lock.owner);
 }
@@ -220,14 +220,14 @@ void Request::put_unlock(const StateId& state, std::uint64_t offset, std::uint64
     put(Op::locku);
     out_.u32(static_cast<std::uint32_t>(LockType::read));  // any: it is not looked at
     out_.u32(0);
-    put_state_id(state);
+    put_state_id(out_, state);
     out_.u64(offset);
     out_.u64(length);
 }
 
 void Request::put_state(Op op, const StateId& state) {
     put(op);
-    put_state_id(state);
+    put_state_id(out_, state);
 }
 
 void Request::put_range(Op op,
@@ -235,7 +235,7 @@ void Request::put_range(Op op,
                         std::uint64_t offset,
                         std::uint64_t length) {
     put(op);
-    put_state_id(state);
+    put_state_id(out_, state);
     out_.u64(offset);
     out_.u64(length);
 }
@@ -273,6 +273,20 @@ Result<rpc::ReplyStatus> Request::open_reply() noexcept {
     // A server that leaves operations out, and says that all went well, is not believed.
     if (status_ == Status::ok && result_count_ != op_count_) return fail(Errno::bad_message);
     return reply;
+}
+
+Result<Status> Request::sequence_status() const noexcept {
+    rpc::XdrReader in(call.reply);
+    if (rpc::take_reply_header(in) != rpc::ReplyStatus::success) {
+        return fail(Errno::bad_message);
+    }
+    in.u32();  // of the compound
+    in.opaque(tag_size_max);
+    const std::uint32_t count = in.u32();
+    const Op op{in.u32()};
+    const Status status{in.u32()};
+    if (!in.ok() || count == 0 || op != Op::sequence) return fail(Errno::bad_message);
+    return status;
 }
 
 Result<void> Request::take(Op op) noexcept {

@@ -134,7 +134,6 @@ class Request final : rpc::PayloadFinder {
     friend class Lane;
     friend class Client;
 
-    void put_state_id(const StateId& state);
     void put_owner(StateOwner owner);
     Answer find(std::span<const std::byte> beginning, rpc::PayloadPlace& place) override;
 
@@ -145,6 +144,9 @@ class Request final : rpc::PayloadFinder {
     void seal() noexcept;
     /// Reads up to the first result. Errors: EBADMSG.
     Result<rpc::ReplyStatus> open_reply() noexcept;
+    /// What SEQUENCE alone says in the answer, which may be that of another request (in the
+    /// same slot). Errors: EBADMSG.
+    [[nodiscard]] Result<Status> sequence_status() const noexcept;
 
     /// What all requests of one caller begin with: kept, because the next one's caller is the
     /// same as a rule.
@@ -174,6 +176,7 @@ class Request final : rpc::PayloadFinder {
     std::uint32_t results_left_ = 0;
 };
 
+void put_state_id(rpc::XdrWriter& out, const StateId& state);
 [[nodiscard]] StateId take_state_id(rpc::XdrReader& in) noexcept;
 [[nodiscard]] Verifier take_verifier(rpc::XdrReader& in) noexcept;
 

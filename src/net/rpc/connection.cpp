@@ -389,7 +389,7 @@ void Connection::leave(Call& call) noexcept {
 Task<void> Connection::watch_loop() {
     while (!stopping_) {
         if (free_places_.size() == places_.size() && queue_.empty() && early_queue_.empty()) {
-            const auto woken = co_await watch_wake_.wait(reactor_, &life_);
+            const auto woken = co_await watch_wake_.wait(reactor_, {.cancel = &life_});
             if (!woken) co_return;
         }
         const auto slept = co_await reactor_.sleep(seconds(1), &life_);

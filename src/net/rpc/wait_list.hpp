@@ -17,22 +17,21 @@ class WaitList {
   public:
     class Awaiter final : reactor::Cancelable {
       public:
-        Awaiter(WaitList& list, reactor::Reactor& reactor, reactor::CancelSource* cancel)
-            : list_(list), reactor_(reactor), cancel_(cancel) {}
+        Awaiter(WaitList& list, reactor::Reactor& reactor, reactor::Limit limit)
+            : list_(list), reactor_(reactor), limit_(limit) {}
         Awaiter(const Awaiter&) = delete;
         Awaiter& operator=(const Awaiter&) = delete;
 
-        bool await_ready() const noexcept { return cancel_ != nullptr && cancel_->canceled(); }
+        bool await_ready() const noexcept {
+            return limit_.cancel != nullptr && limit_.cancel->canceled();
+        }
         void await_suspend(std::coroutine_handle<> waiter) noexcept {
             waiter_ = waiter;
             list_.append(*this);
-            if (cancel_ != nullptr) cancel_->link(*this);
+            if (limit_.cancel != nullptr) limit_.cancel->link(*this);
         }
-        /// Error: ECANCELED.
-        Result<void> await_resume() const noexcept {
-            if (!woken_) return fail(Errno::canceled);
-            return {};
-        }
+        /// Errors: ECANCELED; ETIMEDOUT, if somebody calls expire().
+        Result<void> await_resume() const noexcept { return outcome_; }
 
       private:
         friend class WaitList;
@@ -40,17 +39,17 @@ class WaitList {
             list_.remove(*this);
             reactor_.schedule(waiter_);
         }
-        void wake() noexcept {
-            woken_ = true;
+        void wake(Result<void> outcome) noexcept {
+            outcome_ = outcome;
             unlink();
             reactor_.schedule(waiter_);
         }
 
         WaitList& list_;
         reactor::Reactor& reactor_;
-        reactor::CancelSource* cancel_;
+        reactor::Limit limit_;
         std::coroutine_handle<> waiter_;
-        bool woken_ = false;
+        Result<void> outcome_ = fail(Errno::canceled);
         Awaiter* next_ = nullptr;
         Awaiter* previous_ = nullptr;
     };
@@ -60,9 +59,8 @@ class WaitList {
     WaitList& operator=(const WaitList&) = delete;
     ~WaitList() { DPFS_ASSERT(first_ == nullptr); }
 
-    [[nodiscard]] Awaiter wait(reactor::Reactor& reactor,
-                               reactor::CancelSource* cancel = nullptr) noexcept {
-        return {*this, reactor, cancel};
+    [[nodiscard]] Awaiter wait(reactor::Reactor& reactor, reactor::Limit limit = {}) noexcept {
+        return {*this, reactor, limit};
     }
     [[nodiscard]] bool empty() const noexcept { return first_ == nullptr; }
 
@@ -70,11 +68,21 @@ class WaitList {
         if (first_ == nullptr) return;
         Awaiter& woken = *first_;
         remove(woken);
-        woken.wake();
+        woken.wake({});
     }
     /// Those that wait now; who waits again while they run is not among them.
     void wake_all() noexcept {
         while (first_ != nullptr) wake_one();
+    }
+    /// Ends the waits whose deadline is over. A list has no timer of its own: whoever gives
+    /// deadlines calls this from time to time.
+    void expire(Instant now) noexcept {
+        for (Awaiter *each = first_, *next = nullptr; each != nullptr; each = next) {
+            next = each->next_;
+            if (each->limit_.deadline > now) continue;
+            remove(*each);
+            each->wake(fail(Errno::timed_out));
+        }
     }
 
   private:

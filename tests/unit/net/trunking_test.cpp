@@ -22,6 +22,7 @@ class NoState final : public StateHolder {
         static_cast<void>(lane);
         return Task<Result<void>>::ready({});
     }
+    void states_revoked() override {}
     void lock_may_be_free(const FileHandle& handle) override { static_cast<void>(handle); }
     Status recall(const FileHandle& handle, const StateId& delegation) override {
         static_cast<void>(handle);
