@@ -425,12 +425,14 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
 
     // --- nfs_locks.cpp
     struct LockAnswer;
-    /// Who locks, in the server's eyes. flock(2) has owners of its own.
+    /// Who locks, in the server's eyes. flock(2) has owners of its own; so has each open file,
+    /// because a lock owner belongs to one open owner for good (nfs-ganesha: RESOURCE).
     struct LockOwnerBytes {
-        std::array<std::byte, 17> bytes;
+        std::array<std::byte, 25> bytes;
     };
     [[nodiscard]] LockOwnerBytes lock_owner_bytes(std::uint64_t owner,
-                                                  bool is_flock) const noexcept;
+                                                  bool is_flock,
+                                                  std::uint64_t made_through) const noexcept;
     Task<void> lock_unattended(std::shared_ptr<Unattended<LockAnswer>> work,
                                OpenFilePin file,
                                fuse::LockRequest request);

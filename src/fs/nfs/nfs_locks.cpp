@@ -57,11 +57,13 @@ class PassedOn final : reactor::Cancelable {
 }  // namespace
 
 NfsFs::LockOwnerBytes NfsFs::lock_owner_bytes(std::uint64_t owner,
-                                              bool is_flock) const noexcept {
+                                              bool is_flock,
+                                              std::uint64_t made_through) const noexcept {
     LockOwnerBytes name;
     std::memcpy(name.bytes.data(), &instance_, sizeof instance_);
     std::memcpy(name.bytes.data() + 8, &owner, sizeof owner);
-    name.bytes[16] = is_flock ? std::byte{2} : std::byte{1};
+    std::memcpy(name.bytes.data() + 16, &made_through, sizeof made_through);
+    name.bytes[24] = is_flock ? std::byte{2} : std::byte{1};
     return name;
 }
 
@@ -76,8 +78,15 @@ Task<Result<fuse::Lock>> NfsFs::getlk(fuse::Context& context,
                                       fuse::LockRequest request) {
     const OpenFilePin file = co_await or_return(file_of(node, handle));
     Lane& lane = this->lane(context);
+    std::uint64_t made_through = file->id;
+    {
+        const std::lock_guard guard(file->inode->mutex);
+        const LockState* const own = find(file->inode->locks, request);
+        if (own != nullptr) made_through = own->made_through;  // not in its own way
+    }
     const LockOwnerBytes owner = lock_owner_bytes(static_cast<std::uint64_t>(request.owner),
-                                                  request.kind == fuse::LockKind::flock);
+                                                  request.kind == fuse::LockKind::flock,
+                                                  made_through);
     const auto test = lane.request(as(file->opener));
     test->put_file(file->inode->handle());
     test->put_lock_test(request.lock.type == F_WRLCK ? LockType::write : LockType::read,
@@ -97,8 +106,10 @@ Task<Result<fuse::Lock>> NfsFs::getlk(fuse::Context& context,
     rpc::XdrReader& in = test->reader();
     lock.start = in.u64();
     const std::uint64_t length = in.u64();
-    lock.end = length > offset_max - std::min(lock.start, offset_max) ? offset_max
-                                                                      : lock.start + length - 1;
+    // nfs-ganesha says 0 for a lock to the end of the file, which RFC 8881 has no length for.
+    const bool is_open_ended =
+        length == 0 || length > offset_max - std::min(lock.start, offset_max);
+    lock.end = is_open_ended ? offset_max : lock.start + length - 1;
     lock.type = LockType{in.u32()} == LockType::write ? F_WRLCK : F_RDLCK;
     lock.pid = 0;  // another client's, or another owner's: no process that the tenant knows
     co_await or_return(test->taken());
@@ -167,7 +178,8 @@ Task<Result<NfsFs::LockAnswer>> NfsFs::try_lock(fuse::Context& context,
     Lane& lane = this->lane(context);
     Inode& inode = *file.inode;
     const LockOwnerBytes owner = lock_owner_bytes(static_cast<std::uint64_t>(request.owner),
-                                                  request.kind == fuse::LockKind::flock);
+                                                  request.kind == fuse::LockKind::flock,
+                                                  file.id);
     for (int attempt = 1;; ++attempt) {
         const std::uint64_t incarnation = client_->incarnation();
         const nfs4::StateId open_state = file.current_state();

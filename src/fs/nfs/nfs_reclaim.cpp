@@ -103,7 +103,7 @@ Task<Result<void>> NfsFs::reclaim_locks(Lane& lane,
                                         OpenFilePin file,
                                         nfs4::StateId state,
                                         LockState lock) {
-    const LockOwnerBytes owner = lock_owner_bytes(lock.owner, lock.is_flock);
+    const LockOwnerBytes owner = lock_owner_bytes(lock.owner, lock.is_flock, lock.made_through);
     bool first = true;
     for (const HeldRanges::Range& range : lock.held.list()) {
         const bool is_open_ended = range.end >= INT64_MAX;
