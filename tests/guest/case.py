@@ -177,8 +177,15 @@ class SharedGuestCase(GuestCase):
             self._kill()
             self._start()
         self.host = self.directory / self._testMethodName
-        self.host.mkdir(mode=0o755)
         self.at = f"{MOUNT}/{self._testMethodName}"
+        if self.daemon.serves_host_files:
+            self.host.mkdir(mode=0o755)
+        else:
+            self.guest.check(f"mkdir -m 755 {self.at}")
+
+    def require_host_files(self) -> None:
+        if not self.daemon.serves_host_files:
+            self.skipTest("compares with the host's files, and this server has its own disk")
 
     def run_program(self, command: str, timeout: float = 60) -> str:
         """Runs one of `guest_programs` in the guest: NAME ARGUMENTS…; it must succeed."""

@@ -8,18 +8,20 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import ganesha
 import images
+import knfsd
+import settings
+import tcp_proxy
 from vm import FsDevice, tail_of
 
 READY_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 40  # dpfs gives requests in flight 30 s
 VIRTIOFSD = Path("/usr/lib/qemu/virtiofsd")
-DEFAULT_DPFS = images.REPOSITORY / "build" / "release" / "bin" / "dpfs"
 
 
 class DaemonError(Exception):
@@ -37,6 +39,8 @@ class Footprint:
 
 class Daemon:
     """A server on one socket. As a context manager it runs from entry to exit."""
+
+    serves_host_files = True  # what guests see are files of a directory of this machine
 
     def __init__(
         self, command: Sequence[str], ready: str, socket: Path, tag: str, ready_count: int = 1
@@ -192,6 +196,12 @@ class Dpfs(Daemon):
         super().__init__(command, "ready tag=", socket, tag)
 
 
+def nfs_server(directory: Path) -> ganesha.Ganesha | knfsd.Knfsd:
+    """The NFS server of this run. The kernel's has a disk of its own instead of DIRECTORY."""
+    name = settings.current.nfs_server
+    return knfsd.Knfsd() if name == "knfsd" else ganesha.Ganesha(directory, name)
+
+
 class DpfsOnNfs(Daemon):
     """`dpfs serve nfs` on an NFS server of its own that exports DIRECTORY. Guests reach through
     it what the test sees on the host, as with the other back ends."""
@@ -208,12 +218,17 @@ class DpfsOnNfs(Daemon):
         queues: int = 1,
         threads: int = 1,
         options: Sequence[str] = (),
+        proxy: Callable[[int], tcp_proxy.TcpProxy] | None = None,
     ) -> None:
+        """`proxy` makes what stands between the daemon and the server's port."""
         socket = folder / f"{tag}.sock"
-        self.server = ganesha.Ganesha(directory)
+        self.server = nfs_server(directory)
+        self.serves_host_files = self.server.serves_host_files
+        self.proxy = proxy(self.server.port) if proxy is not None else None
+        address = self.server.address if self.proxy is None else self.proxy.address
         command = [str(program), "serve", "nfs", "--socket", str(socket), "--tag", tag]
         command += ["--queues", str(queues), "--threads", str(threads), *options]
-        command += ["--server", self.server.address, "--export", ganesha.EXPORT]
+        command += ["--server", address, "--export", self.server.export]
         command += ["--nfs-minor-version", "1" if backend == "nfs4.1" else "2"]
         super().__init__(command, "ready tag=", socket, tag)
 
@@ -223,11 +238,40 @@ class DpfsOnNfs(Daemon):
 
     def stop(self) -> None:
         super().stop()
-        self.server.stop()
+        self._stop_server()
 
     def kill(self) -> None:
         super().kill()
-        self.server.kill()
+        self._stop_server()
+
+    def _stop_server(self) -> None:
+        self.server.stop()
+        if self.proxy is not None:
+            self.proxy.stop()
+            self.proxy = None
+
+
+class TwoTenantsOnNfs(DpfsOnNfs):
+    """One process with two devices, each an NFS client of its own of one server's export. They
+    believe attributes for no time, so that one sees at once what the other did."""
+
+    def __init__(
+        self, program: Path, backend: str, directory: Path, folder: Path, words: Sequence[str]
+    ) -> None:
+        super().__init__(program, backend, directory, folder)
+        sockets = {tag: folder / f"{tag}.sock" for tag in ("dpfs", "other")}
+        config = folder / "dpfs.toml"
+        minor_version = "1" if backend == "nfs4.1" else "2"
+        sections = (
+            f'[[device]]\nbackend = "nfs"\ntag = "{tag}"\nsocket = "{socket}"\n'
+            f'server = ["{self.server.address}"]\nexport = "{self.server.export}"\n'
+            f"nfs_minor_version = {minor_version}\nattributes_valid_ms = 0\n"
+            for tag, socket in sockets.items()
+        )
+        config.write_text("\n".join(sections))
+        self._command = [str(program), "serve", "--config", str(config), *words]
+        self._ready_count = 2
+        self.other_device = FsDevice(sockets["other"], "other")
 
 
 class DpfsWithTwoDevices(Daemon):
@@ -269,7 +313,7 @@ class Virtiofsd(Daemon):
 
 
 def serve(
-    backend: str, directory: Path, folder: Path, dpfs: Path = DEFAULT_DPFS, **options
+    backend: str, directory: Path, folder: Path, dpfs: Path, **options
 ) -> Dpfs | Virtiofsd:
     """The daemon for a back end by name; 'virtiofsd' is the yardstick. Not started yet."""
     if backend == "virtiofsd":

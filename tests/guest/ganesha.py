@@ -1,8 +1,9 @@
-"""A real NFS server, nfs-ganesha, that exports one directory on 127.0.0.1."""
+"""nfs-ganesha, which exports one directory of the host on 127.0.0.1."""
 
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -14,13 +15,15 @@ from vm import tail_of
 
 READY_TIMEOUT_S = 60
 POLL_S = 0.02
-EXPORT = "/export"
+# It starts happily with nothing to serve; a path with a symbolic link in it is enough.
+NO_EXPORT = ("No export entries found", "Could not create export", "Lookup failed on path")
 
 CONFIGURATION = """\
 NFS_CORE_PARAM {{
     NFS_Port = {port}; Bind_Addr = 127.0.0.1; Protocols = 4;
     Enable_NLM = false; Enable_RQUOTA = false; Enable_UDP = false; Clustered = false;
     Plugins_Dir = {plugins}; RPC_Max_Connections = 256; DRC_Disabled = true;
+    {version_options}
 }}
 NFS_KRB5 {{ Active_krb5 = false; CCacheDir = {folder}/ccache; }}
 NFSv4 {{
@@ -44,6 +47,10 @@ LOG {{
 """
 
 
+# For newer ones: a machine that lacks CAP_SYS_RESOURCE is good enough.
+VERSION_OPTIONS = {"ganesha": "", "ganesha-sid": "allow_set_io_flusher_fail = true;"}
+
+
 class GaneshaError(Exception):
     """The server did not start."""
 
@@ -57,16 +64,22 @@ def free_port() -> int:
 class Ganesha:
     """Runs from start() to stop(); kill() and start() again is a crash and a restart."""
 
-    def __init__(self, directory: Path, lease_s: int = 10, grace_s: int = 6) -> None:
+    export = "/export"
+    serves_host_files = True
+
+    def __init__(
+        self, directory: Path, version: str = "ganesha", lease_s: int = 10, grace_s: int = 6
+    ) -> None:
         self.port = free_port()
         self._folder = Path(tempfile.mkdtemp(prefix="ganesha-"))
         (self._folder / "recovery").mkdir()
         self._process: subprocess.Popen[bytes] | None = None
-        self._program = images.ganesha()
+        self._program = images.ganesha(version)
         plugins = self._program.parent / "root/usr/lib/x86_64-linux-gnu/ganesha"
         self._configuration = CONFIGURATION.format(
-            port=self.port, folder=self._folder, directory=directory, export=EXPORT,
-            plugins=plugins, lease=lease_s, grace=grace_s,
+            port=self.port, folder=self._folder, directory=directory.resolve(),
+            export=self.export, plugins=plugins, version_options=VERSION_OPTIONS[version],
+            lease=lease_s, grace=grace_s,
         )  # fmt: skip
 
     @property
@@ -98,11 +111,20 @@ class Ganesha:
     def _ready(self, log: str) -> bool:
         if "NFS SERVER INITIALIZED" not in log:
             return False
-        if "No export entries found" in log or "Could not create export" in log:
+        if any(line in log for line in NO_EXPORT):
             self.kill()
             raise GaneshaError(f"ganesha exports nothing\n{log[-2000:]}")
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def pause(self) -> None:
+        """SIGSTOP: connections stay, nothing is answered, until resume()."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """SIGKILL. Its records stay: the next start() begins with a grace period."""

@@ -31,9 +31,14 @@ def initramfs(series: str) -> Path:
     return _existing(IMAGES / f"kernel-{series}" / "initramfs", f"initramfs-{series}")
 
 
-def ganesha() -> Path:
-    """The NFS server, and the folder of its plug-ins."""
-    return _existing(IMAGES / "ganesha" / "ganesha.nfsd", "ganesha")
+def ganesha(version: str) -> Path:
+    """The NFS server 'ganesha' or 'ganesha-sid'; its packages are unpacked beside it."""
+    return _existing(IMAGES / version / "ganesha.nfsd", version)
+
+
+def knfsd_initramfs() -> Path:
+    """Of a guest that can serve NFS with its kernel, for kernel 6.12."""
+    return _existing(IMAGES / "knfsd" / "initramfs", "knfsd")
 
 
 def full_root() -> Path:

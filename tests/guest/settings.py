@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon import DEFAULT_DPFS
+import images
+
+
+DEFAULT_DPFS = images.REPOSITORY / "build" / "release" / "bin" / "dpfs"
 
 
 @dataclass
@@ -14,6 +17,7 @@ class Settings:
     backends: list[str] = field(default_factory=lambda: ["uring", "aio"])
     crashes: int = 3  # how often the robustness tests kill a guest
     quick: bool = False  # leave out what takes minutes
+    nfs_server: str = "ganesha"  # ganesha, ganesha-sid or knfsd
     serve_options: list[str] = field(default_factory=list)  # more words for `dpfs serve`
 
 

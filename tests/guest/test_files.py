@@ -50,7 +50,6 @@ VIRTIOFSD_LACKS = {
 NFS_LACKS = {
     "removed_folder_lives_while_open": "a removed directory's handle is stale at once",
     "rename_replaces_an_open_file": "there is no RENAME_EXCHANGE",
-    "set_id_bits_go_on_change": "truncation keeps set-id bits at this server",
     "unnamed_file_can_get_a_name": "there is no O_TMPFILE",
 }
 
@@ -89,6 +88,7 @@ class WorkLoads(SharedGuestCase):
             self.guest.check(f"cd {self.at} && fio --name={name} {common} {options}", 180)
 
     def test_eight_writers_at_once(self) -> None:
+        self.require_host_files()
         self.guest.check(
             f"cd {self.at} && fio --name=writer --numjobs=8 --size=4m --rw=write --bs=64k"
             " --ioengine=psync --end_fsync=1 --verify=md5 --do_verify=1 --verify_state_save=0",
@@ -105,6 +105,7 @@ class WorkLoads(SharedGuestCase):
         self.assertEqual(sha256_of(self.host / "shared"), digest)
 
     def test_git_clone_and_build(self) -> None:
+        self.require_host_files()
         sources = make_project(self.host / "origin")
         self.guest.check(
             f"cd {self.at} && git clone -q origin work && cd work && make -s -j2 && ./program"
@@ -119,6 +120,7 @@ class WorkLoads(SharedGuestCase):
         self.assertEqual(run.stdout, f"{sum(range(sources))}\n", "built in guest, run on the host")
 
     def test_tar_extracts_everything(self) -> None:
+        self.require_host_files()
         original = self.new_folder("odd-tree")
         odd_tree.make(original)
         archive = self.host / "tree.tar"
@@ -131,6 +133,7 @@ class WorkLoads(SharedGuestCase):
         self.assertEqual(problems, [], "\n".join(problems[:40]))
 
     def test_tar_reads_everything(self) -> None:
+        self.require_host_files()
         tree = self.host / "tree"
         tree.mkdir()
         odd_tree.make(tree)
@@ -142,6 +145,7 @@ class WorkLoads(SharedGuestCase):
         self.assertEqual(problems, [], "\n".join(problems[:40]))
 
     def test_large_folder_is_listed_whole_while_it_changes(self) -> None:
+        self.require_host_files()
         for number in range(STAY_COUNT):
             os.close(os.open(self.host / f"stay_{number:06d}", os.O_CREAT | os.O_WRONLY, 0o644))
         command = self.guest.start(f"/run/list_checker {self.at} {STAY_COUNT} {LIST_PASSES}")

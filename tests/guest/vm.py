@@ -53,6 +53,9 @@ class GuestOptions:
     root: str = "small"
     name: str = "guest"
     may_reboot: bool = False  # else a restart (a panic, too) ends QEMU
+    initramfs: Path | None = None  # instead of the kernel's own
+    disks: Sequence[Path] = ()  # raw images, written to the host's page cache
+    tcp_forward: tuple[int, int] | None = None  # a port of the host's 127.0.0.1 -> the guest's
     kernel_arguments: Sequence[str] = ()
 
 
@@ -75,13 +78,21 @@ def qemu_command(options: GuestOptions, console: Path, agent: Path, accel: str) 
     command += ["-object", f"memory-backend-memfd,id=mem,size={memory},share=on", "-m", memory]
     command += ["-smp", str(options.cpus), *accelerator.QEMU_OPTIONS[accel]]
     command += ["-kernel", str(images.kernel(options.kernel))]
-    command += ["-initrd", str(images.initramfs(options.kernel)), "-append", " ".join(arguments)]
+    initramfs = options.initramfs or images.initramfs(options.kernel)
+    command += ["-initrd", str(initramfs), "-append", " ".join(arguments)]
     command += ["-serial", f"file:{console}", "-device", "virtio-serial-pci"]
     command += ["-chardev", f"socket,id=agent,path={agent}"]
     command += ["-device", "virtserialport,chardev=agent,nr=1"]
     if options.root == "full":
         drive = f"file={images.full_root()},if=none,id=root,format=raw,readonly=on"
         command += ["-drive", drive, "-device", "virtio-blk-pci,drive=root"]
+    for index, disk in enumerate(options.disks):
+        drive = f"file={disk},if=none,id=disk{index},format=raw,cache=unsafe"
+        command += ["-drive", drive, "-device", f"virtio-blk-pci,drive=disk{index}"]
+    if options.tcp_forward is not None:
+        on_host, in_guest = options.tcp_forward
+        network = f"user,id=net,hostfwd=tcp:127.0.0.1:{on_host}-:{in_guest}"
+        command += ["-netdev", network, "-device", "virtio-net-pci,netdev=net,romfile="]
     for index, device in enumerate(options.devices):
         command += ["-chardev", f"socket,id=fs{index},path={device.socket}"]
         command += ["-device", _device_option(index, device)]
@@ -195,6 +206,15 @@ class Guest:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
         self._clean_up()
+
+    def pause(self) -> None:
+        """SIGSTOP for QEMU: the guest stands still until resume()."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def _clean_up(self) -> None:
         if self._channel is not None:
