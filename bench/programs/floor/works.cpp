@@ -58,7 +58,7 @@ class Transfer final : public Work {
         }
         offset_at_ = out.position();
         out.u64(0);
-        if (writes) out.u32(static_cast<std::uint32_t>(nfs4::Stable::file));
+        if (writes) out.u32(static_cast<std::uint32_t>(nfs4::Stable::unstable));
         out.u32(target.options.block_size);
     }
     Compound& next() override {
