@@ -12,7 +12,7 @@ import nfs_rows as rows
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY / "tests" / "guest"))
-from ganesha import EXPORT, Ganesha  # noqa: E402
+from ganesha import Ganesha  # noqa: E402
 
 DATA, DATA_SIZE = "data", 256 << 20
 LISTING = "listing"
@@ -51,7 +51,7 @@ class FakeServer:
 class RealServer:
     """nfs-ganesha, with all its threads on one CPU, on `folder`."""
 
-    export = EXPORT
+    export = Ganesha.export
 
     def __init__(self, folder: Path, cpu: int) -> None:
         with (folder / DATA).open("wb") as file:
