@@ -236,15 +236,16 @@ constexpr std::array mirror_rows = {
     option<&Device::mirror, &MirrorOptions::uid_map>(
         {.key = "uid_map",
          .placeholder = "RANGE",
-         .help = "User ids of the tenant on the host, as GUEST:HOST:COUNT. None: the same on "
-                 "both sides.",
+         .help =
+             "User ids of the tenant on the host (nfs: at the server), as GUEST:HOST:COUNT. "
+             "None: the same on both sides.",
          .range = map_entry_size,
-         .backends = mirror_backends}),
+         .backends = file_backends}),
     option<&Device::mirror, &MirrorOptions::gid_map>({.key = "gid_map",
                                                       .placeholder = "RANGE",
                                                       .help = "The same for group ids.",
                                                       .range = map_entry_size,
-                                                      .backends = mirror_backends}),
+                                                      .backends = file_backends}),
     option<&Device::mirror, &MirrorOptions::inode_count_max>(
         {.key = "inode_count_max",
          .placeholder = "N",
@@ -398,6 +399,25 @@ constexpr std::array nfs_rows = {
          .help = "How much is kept to be sent again, over all files; what goes beyond is "
                  "written stably.",
          .range = {.min = 0, .max = std::int64_t{1} << 40},
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::user_names>(
+        {.key = "nfs_user_names",
+         .placeholder = "NAME:UID",
+         .help = "Users whom the server calls by names, such as alice@example.org:1000, with "
+                 "their ids there. Numbers and root@... need none.",
+         .range = {.min = 1, .max = 255},
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::group_names>({.key = "nfs_group_names",
+                                                    .placeholder = "NAME:GID",
+                                                    .help = "The same for groups.",
+                                                    .range = {.min = 1, .max = 255},
+                                                    .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::groups>(
+        {.key = "nfs_groups",
+         .placeholder = "UID:GID,...",
+         .help = "Supplementary groups of a user of the tenant, up to 16, which its requests "
+                 "go to the server with: FUSE does not tell them.",
+         .range = {.min = 1, .max = 255},
          .backends = only(Backend::nfs)}),
     option<&Device::nfs, &NfsOptions::squash>(
         {.key = "nfs_squash",

@@ -33,6 +33,8 @@ nfs::NfsOptions nfs_options(const DeviceConfig& config) {
     }
     options.entry_valid = shared.entry_valid;
     options.attributes_valid = shared.attributes_valid;
+    options.uid_map = shared.uid_map;
+    options.gid_map = shared.gid_map;
     options.inode_count_max = shared.inode_count_max;
     options.client.instance =
         fmt::format("{} {}", config.transport.tag, config.transport.socket_path);

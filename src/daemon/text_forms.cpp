@@ -11,6 +11,7 @@
 namespace dpfs::daemon {
 namespace {
 
+constexpr std::uint32_t no_id = std::numeric_limits<std::uint32_t>::max();
 constexpr unsigned cpu_max = 4095;  // what CONFIG_NR_CPUS may be at most, less one
 
 /// Takes the text up to `separator` (or all of it) from the front of `rest`.
@@ -71,8 +72,8 @@ std::string TextForm<FileMode>::print(const FileMode& mode) {
     return fmt::format("{:04o}", mode.bits);
 }
 
-Parsed<mirror::IdRange> TextForm<mirror::IdRange>::parse(std::string_view text) {
-    mirror::IdRange range;
+Parsed<ids::IdRange> TextForm<ids::IdRange>::parse(std::string_view text) {
+    ids::IdRange range;
     std::string_view rest = text;
     const std::string_view guest = take_part(rest, ':');
     const std::string_view host = take_part(rest, ':');
@@ -88,8 +89,47 @@ Parsed<mirror::IdRange> TextForm<mirror::IdRange>::parse(std::string_view text) 
     return range;
 }
 
-std::string TextForm<mirror::IdRange>::print(const mirror::IdRange& range) {
+std::string TextForm<ids::IdRange>::print(const ids::IdRange& range) {
     return fmt::format("{}:{}:{}", range.guest, range.host, range.count);
+}
+
+Parsed<nfs::OwnerName> TextForm<nfs::OwnerName>::parse(std::string_view text) {
+    nfs::OwnerName owner;
+    const std::size_t colon = text.rfind(':');
+    owner.name = text.substr(0, colon);
+    const bool is_number = colon != text.npos && parse_number(text.substr(colon + 1), owner.id);
+    if (!is_number || owner.name.empty() || owner.id == no_id) {
+        return wrong(fmt::format(
+            "'{}' is not an owner; write NAME:ID, such as alice@example.org:1000", text));
+    }
+    return owner;
+}
+
+std::string TextForm<nfs::OwnerName>::print(const nfs::OwnerName& name) {
+    return fmt::format("{}:{}", name.name, name.id);
+}
+
+Parsed<nfs::UserGroups> TextForm<nfs::UserGroups>::parse(std::string_view text) {
+    nfs::UserGroups user;
+    std::string_view rest = text;
+    bool good = parse_number(take_part(rest, ':'), user.uid) && user.uid != no_id;
+    good = good && !rest.empty();
+    while (good && !rest.empty()) {
+        std::uint32_t& group = user.groups.emplace_back();
+        good = parse_number(take_part(rest, ','), group) && group != no_id;
+    }
+    if (!good || user.groups.size() > nfs::UserGroups::group_count_max) {
+        return wrong(
+            fmt::format("'{}' is not a user's groups; write UID:GID,GID,... with at most {} "
+                        "groups, such as 1000:50,60",
+                        text,
+                        nfs::UserGroups::group_count_max));
+    }
+    return user;
+}
+
+std::string TextForm<nfs::UserGroups>::print(const nfs::UserGroups& user) {
+    return fmt::format("{}:{}", user.uid, fmt::join(user.groups, ","));
 }
 
 Parsed<mirror::XattrRule> TextForm<mirror::XattrRule>::parse(std::string_view text) {

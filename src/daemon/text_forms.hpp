@@ -4,6 +4,7 @@
 #include "daemon/config.hpp"
 #include "daemon/option.hpp"
 #include "fs/mirror/mirror_options.hpp"
+#include "fs/nfs/nfs_options.hpp"
 
 #include <string>
 #include <string_view>
@@ -28,9 +29,9 @@ struct TextForm<FileMode> {
 
 /// "GUEST:HOST:COUNT", for example "0:100000:65536".
 template <>
-struct TextForm<mirror::IdRange> {
-    static Parsed<mirror::IdRange> parse(std::string_view text);
-    static std::string print(const mirror::IdRange& range);
+struct TextForm<ids::IdRange> {
+    static Parsed<ids::IdRange> parse(std::string_view text);
+    static std::string print(const ids::IdRange& range);
 };
 
 /// "pass:MATCH", "refuse:MATCH" or "prefix:MATCH:HOST_PREFIX".
@@ -38,6 +39,20 @@ template <>
 struct TextForm<mirror::XattrRule> {
     static Parsed<mirror::XattrRule> parse(std::string_view text);
     static std::string print(const mirror::XattrRule& rule);
+};
+
+/// "alice@example.org:1000": what a server calls an owner, and the owner's number there.
+template <>
+struct TextForm<nfs::OwnerName> {
+    static Parsed<nfs::OwnerName> parse(std::string_view text);
+    static std::string print(const nfs::OwnerName& name);
+};
+
+/// "1000:50,60": a user's groups.
+template <>
+struct TextForm<nfs::UserGroups> {
+    static Parsed<nfs::UserGroups> parse(std::string_view text);
+    static std::string print(const nfs::UserGroups& user);
 };
 
 }  // namespace dpfs::daemon

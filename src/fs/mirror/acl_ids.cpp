@@ -24,8 +24,8 @@ constexpr std::uint16_t acl_group = 0x08;
 /// `map(entry's map, id)` gives the new id, or an error that ends the walk.
 template <class Map>
 Result<void> map_entries(std::span<std::byte> acl,
-                         const IdMap& uids,
-                         const IdMap& gids,
+                         const ids::IdMap& uids,
+                         const ids::IdMap& gids,
                          Map map) noexcept {
     if (acl.size() < header_size || (acl.size() - header_size) % sizeof(AclEntry) != 0) {
         return fail(Errno::invalid);
@@ -45,14 +45,16 @@ Result<void> map_entries(std::span<std::byte> acl,
 }  // namespace
 
 Result<void> acl_ids_to_host(std::span<std::byte> acl,
-                             const IdMap& uids,
-                             const IdMap& gids) noexcept {
-    const auto map = [](const IdMap& ids, std::uint32_t id) { return ids.to_host(id); };
+                             const ids::IdMap& uids,
+                             const ids::IdMap& gids) noexcept {
+    const auto map = [](const ids::IdMap& ids, std::uint32_t id) { return ids.to_host(id); };
     return map_entries(acl, uids, gids, map);
 }
 
-void acl_ids_to_guest(std::span<std::byte> acl, const IdMap& uids, const IdMap& gids) noexcept {
-    const auto map = [](const IdMap& ids, std::uint32_t id) -> Result<std::uint32_t> {
+void acl_ids_to_guest(std::span<std::byte> acl,
+                      const ids::IdMap& uids,
+                      const ids::IdMap& gids) noexcept {
+    const auto map = [](const ids::IdMap& ids, std::uint32_t id) -> Result<std::uint32_t> {
         return ids.to_guest(id);
     };
     // What the host gave is an ACL, and every id of the host has one for the tenant.

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "fs/mirror/id_map.hpp"
+#include "fs/ids/id_map.hpp"
 
 #include <cstddef>
 #include <span>
@@ -13,8 +13,10 @@ namespace dpfs::mirror {
 /// Source: struct posix_acl_xattr_header and _entry, include/uapi/linux/posix_acl_xattr.h.
 /// Errors: EINVAL (no ACL, or an id that the map does not know).
 [[nodiscard]] Result<void> acl_ids_to_host(std::span<std::byte> acl,
-                                           const IdMap& uids,
-                                           const IdMap& gids) noexcept;
-void acl_ids_to_guest(std::span<std::byte> acl, const IdMap& uids, const IdMap& gids) noexcept;
+                                           const ids::IdMap& uids,
+                                           const ids::IdMap& gids) noexcept;
+void acl_ids_to_guest(std::span<std::byte> acl,
+                      const ids::IdMap& uids,
+                      const ids::IdMap& gids) noexcept;
 
 }  // namespace dpfs::mirror

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/log.hpp"
-#include "fs/mirror/id_map.hpp"
+#include "fs/ids/id_map.hpp"
 #include "fs/mirror/inode_locks.hpp"
 #include "fs/mirror/inode_table.hpp"
 #include "fs/mirror/mirror_options.hpp"
@@ -434,8 +434,8 @@ class MirrorFs final : public fuse::FileSystem {
     const Duration entry_valid_;
     const Duration attributes_valid_;
     const Duration negative_valid_;
-    const IdMap uid_map_;
-    const IdMap gid_map_;
+    const ids::IdMap uid_map_;
+    const ids::IdMap gid_map_;
     const XattrNames xattr_names_;
 
     // What INIT agreed on; read by all reactors.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/time.hpp"
+#include "fs/ids/id_map.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -39,13 +40,6 @@ enum class DataPath : std::uint8_t {
     in_place,   ///< always by a call on the queue's thread, whatever it waits for
 };
 
-/// A range of numeric ids that is `count` long on both sides.
-struct IdRange {
-    std::uint32_t guest = 0;
-    std::uint32_t host = 0;
-    std::uint32_t count = 0;
-};
-
 /// One rule for the names of extended attributes; the first whose `match` begins the tenant's
 /// name decides ("" matches all). No rule: the name passes as it is.
 struct XattrRule {
@@ -80,8 +74,8 @@ struct MirrorOptions {
     bool xattr = true;  ///< false: EOPNOTSUPP to all of them
 
     std::vector<XattrRule> xattr_rules = {};
-    std::vector<IdRange> uid_map = {};  ///< empty: the same ids on both sides
-    std::vector<IdRange> gid_map = {};
+    std::vector<ids::IdRange> uid_map = {};  ///< empty: the same ids on both sides
+    std::vector<ids::IdRange> gid_map = {};
 
     /// Inodes the tenant may know at once; beyond: ENFILE.
     std::size_t inode_count_max = 4'000'000;

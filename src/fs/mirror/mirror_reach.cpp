@@ -223,8 +223,8 @@ const reactor::Credentials* MirrorFs::host_caller(const fuse::Context& context,
     if (!acts_as_caller_) return nullptr;
     if (!maps_ids()) return &caller;
 
-    mapped.uid = uid_map_.to_host(caller.uid).value_or(IdMap::overflow_id);
-    mapped.gid = gid_map_.to_host(caller.gid).value_or(IdMap::overflow_id);
+    mapped.uid = uid_map_.to_host(caller.uid).value_or(ids::IdMap::overflow_id);
+    mapped.gid = gid_map_.to_host(caller.gid).value_or(ids::IdMap::overflow_id);
     mapped.group_count = 0;
     for (const std::uint32_t group : caller.group_list()) {
         // A group that the host does not have gives no rights here.

@@ -48,10 +48,10 @@ struct MirrorFs::Start {
 std::expected<std::unique_ptr<MirrorFs>, std::string> MirrorFs::make(MirrorOptions options,
                                                                      Logger log) {
     using Failure = std::unexpected<std::string>;
-    if (auto wrong = IdMap::check(options.uid_map); !wrong.empty()) {
+    if (auto wrong = ids::IdMap::check(options.uid_map); !wrong.empty()) {
         return Failure("uid map: " + wrong);
     }
-    if (auto wrong = IdMap::check(options.gid_map); !wrong.empty()) {
+    if (auto wrong = ids::IdMap::check(options.gid_map); !wrong.empty()) {
         return Failure("gid map: " + wrong);
     }
 

@@ -124,8 +124,9 @@ Task<Result<fuse::TimedAttributes>> NfsFs::setattr(fuse::Context& context,
     const InodePin inode = co_await or_return(inodes_.pin(node));
     nfs4::NewAttributes wanted;
     wanted.size = change.size;
-    wanted.owner = change.uid;
-    wanted.owner_group = change.gid;
+    if (change.uid) wanted.owner = co_await or_return(identities_.sent_user(*change.uid));
+    if (change.gid)
+        wanted.owner_group = co_await or_return(identities_.sent_group(*change.gid));
     if (change.mode) wanted.mode = *change.mode & permission_bits;
     wanted.access = to_set_time(change.atime);
     wanted.modify = to_set_time(change.mtime);

@@ -51,11 +51,6 @@ std::uint32_t encode_device(std::uint32_t major, std::uint32_t minor) noexcept {
     return (minor & 0xff) | (major << 8) | ((minor & ~std::uint32_t{0xff}) << 12);
 }
 
-std::uint32_t id_of(std::string_view owner) noexcept {
-    constexpr std::uint32_t nobody = 65534;  // as the kernel shows what it cannot map
-    return nfs4::parse_owner(owner).value_or(nobody);
-}
-
 /// How long the server may take to hear of the end.
 constexpr Duration farewell_time_max = seconds(3);
 
@@ -77,6 +72,9 @@ std::uint64_t random_number() {
 
 std::expected<std::unique_ptr<NfsFs>, std::string> NfsFs::make(
     NfsOptions options, std::vector<reactor::Reactor*> reactors, Logger log) {
+    if (auto wrong = Identities::check(options); !wrong.empty()) {
+        return std::unexpected(std::move(wrong));
+    }
     std::unique_ptr<NfsFs> made(new NfsFs(std::move(options), std::move(log)));
     for (reactor::Reactor* const each : reactors) {
         made->places_.push_back(std::make_unique<Place>(*each));
@@ -93,6 +91,7 @@ NfsFs::NfsFs(NfsOptions options, Logger log)
       log_(std::move(log)),
       entry_valid_(options_.entry_valid.value_or(policy_duration(options_.cache))),
       attributes_valid_(options_.attributes_valid.value_or(policy_duration(options_.cache))),
+      identities_(options_),
       instance_(random_number()),
       inodes_(options_.inode_count_max),
       open_files_(options_.open_file_count_max) {}
@@ -234,22 +233,6 @@ Task<void> NfsFs::close_all(std::shared_ptr<Unattended<void>> work) {
     work->end({});
 }
 
-rpc::AuthSys NfsFs::as(const reactor::Credentials& who) const noexcept {
-    rpc::AuthSys auth{
-        .machine = "dpfs", .uid = who.uid, .gid = who.gid, .groups = who.group_list()};
-    if (options_.squash == Squash::all || (options_.squash == Squash::root && who.uid == 0)) {
-        auth.uid = options_.anonymous_uid;
-        auth.groups = {};
-    }
-    if (options_.squash == Squash::all || (options_.squash == Squash::root && who.gid == 0)) {
-        auth.gid = options_.anonymous_gid;
-    }
-    // Root's group would come in by the side door; who has it goes without the others as well.
-    const bool has_group_of_root = std::ranges::find(auth.groups, 0U) != auth.groups.end();
-    if (options_.squash == Squash::root && has_group_of_root) auth.groups = {};
-    return auth;
-}
-
 Result<OpenFilePin> NfsFs::file_of(fuse::NodeId node, fuse::FileHandle handle) {
     auto file = open_files_.pin(static_cast<std::uint64_t>(handle));
     if (!file || inodes_.node_of((*file)->inode) != node) return fail(Errno::bad_descriptor);
@@ -277,8 +260,8 @@ fuse::Attributes NfsFs::attributes_of(const nfs4::Attributes& found) const noexc
             .ctimensec = found.metadata.nanoseconds,
             .mode = mode_of(found.type) | (found.mode & 07777),
             .nlink = found.link_count,
-            .uid = id_of(found.owner),
-            .gid = id_of(found.owner_group),
+            .uid = identities_.shown_user(found.owner),
+            .gid = identities_.shown_group(found.owner_group),
             .rdev = encode_device(found.device_major, found.device_minor),
             .blksize = 4096,
             .flags = 0};

@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "fs/nfs/copies.hpp"
 #include "fs/nfs/file_systems.hpp"
+#include "fs/nfs/identities.hpp"
 #include "fs/nfs/inode_table.hpp"
 #include "fs/nfs/nfs_options.hpp"
 #include "fs/nfs/open_file.hpp"
@@ -219,7 +220,9 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     NfsFs(NfsOptions options, Logger log);
 
     // --- nfs_fs.cpp
-    [[nodiscard]] rpc::AuthSys as(const reactor::Credentials& who) const noexcept;
+    [[nodiscard]] ServerIdentity as(const reactor::Credentials& who) const noexcept {
+        return identities_.of(who);
+    }
     [[nodiscard]] Lane& lane(const fuse::Context& context) noexcept {
         return client_->lane(context.reactor);
     }
@@ -516,6 +519,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     const Logger log_;
     const Duration entry_valid_;
     const Duration attributes_valid_;
+    const Identities identities_;
     const std::uint64_t instance_;  // random: owners of one start are not those of another
 
     std::unique_ptr<nfs4::Client> client_;

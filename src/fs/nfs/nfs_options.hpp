@@ -2,12 +2,14 @@
 #pragma once
 
 #include "base/time.hpp"
+#include "fs/ids/id_map.hpp"
 #include "net/nfs4/client_options.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace dpfs::nfs {
 
@@ -31,6 +33,20 @@ enum class Squash : std::uint8_t {
     all,   ///< everybody does
 };
 
+/// How the server calls an owner whom it does not name by number.
+struct OwnerName {
+    std::string name = {};
+    std::uint32_t id = 0;  ///< the owner's at the server
+};
+
+/// The supplementary groups of a tenant's user, in the tenant's terms.
+struct UserGroups {
+    static constexpr std::size_t group_count_max = 16;  ///< AUTH_SYS has no room for more
+
+    std::uint32_t uid = 0;
+    std::vector<std::uint32_t> groups = {};
+};
+
 /// What an NfsFs serves, and how. Every field has a usable default but the server and export.
 struct NfsOptions {
     nfs4::ClientOptions client = {};
@@ -45,6 +61,11 @@ struct NfsOptions {
     /// Bytes kept, over all files, to be sent again; what goes beyond is written stably.
     std::size_t uncommitted_size_max = std::size_t{64} << 20;
 
+    std::vector<ids::IdRange> uid_map = {};  ///< empty: the same ids on both sides
+    std::vector<ids::IdRange> gid_map = {};
+    std::vector<OwnerName> user_names = {};
+    std::vector<OwnerName> group_names = {};
+    std::vector<UserGroups> groups = {};
     Squash squash = Squash::none;
     std::uint32_t anonymous_uid = 65534;
     std::uint32_t anonymous_gid = 65534;

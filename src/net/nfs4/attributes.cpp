@@ -2,7 +2,6 @@
 #include "net/nfs4/attributes.hpp"
 
 #include <charconv>
-#include <string>
 
 namespace dpfs::nfs4 {
 namespace {
@@ -121,8 +120,8 @@ void put_attributes(rpc::XdrWriter& out, const NewAttributes& attributes) {
     out.u32(0);
     if (attributes.size) out.u64(*attributes.size);
     if (attributes.mode) out.u32(*attributes.mode);
-    if (attributes.owner) out.string(std::to_string(*attributes.owner));
-    if (attributes.owner_group) out.string(std::to_string(*attributes.owner_group));
+    if (attributes.owner) out.string(*attributes.owner);
+    if (attributes.owner_group) out.string(*attributes.owner_group);
     if (attributes.access) put_time(out, *attributes.access);
     if (attributes.modify) put_time(out, *attributes.modify);
     out.patch_u32(size_at, static_cast<std::uint32_t>(out.position() - size_at - 4));

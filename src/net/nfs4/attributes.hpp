@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace dpfs::nfs4 {
@@ -97,7 +98,7 @@ struct NewAttributes {
     };
     std::optional<std::uint64_t> size;
     std::optional<std::uint32_t> mode;
-    std::optional<std::uint32_t> owner, owner_group;  ///< sent as numbers (RFC 7530, 5.9)
+    std::optional<std::string> owner, owner_group;  ///< names or numbers (RFC 8881, 5.9)
     std::optional<SetTime> access, modify;
 };
 void put_attributes(rpc::XdrWriter& out, const NewAttributes& attributes);

@@ -233,7 +233,7 @@ TEST_P(MirrorNames, maps_ids_both_ways) {
     EXPECT_EQ(host_stat("dir").st_uid, 100007u);
     EXPECT_EQ(host_stat("dir").st_gid, 200008u);
     EXPECT_EQ(made->attributes.uid, 7u);
-    EXPECT_EQ(guest_->getattr(root_node)->uid, IdMap::overflow_id);
+    EXPECT_EQ(guest_->getattr(root_node)->uid, ids::IdMap::overflow_id);
     guest_->be(5000, 8);
     EXPECT_EQ(guest_->mkdir(root_node, "no").error(), Errno::overflow);
     EXPECT_TRUE(guest_->rename(root_node, "dir", root_node, "renamed"));

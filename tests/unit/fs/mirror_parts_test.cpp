@@ -2,7 +2,7 @@
 // Goal: the parts of the mirror that need no file system.
 // Method: each alone, through its own interface.
 #include "base/slot_table.hpp"
-#include "fs/mirror/id_map.hpp"
+#include "fs/ids/id_map.hpp"
 #include "fs/mirror/pace.hpp"
 #include "fs/mirror/xattr_names.hpp"
 
@@ -137,29 +137,29 @@ TEST(SlotTable, is_sound_when_threads_make_find_and_retire) {
 // --- IdMap
 
 TEST(IdMap, changes_nothing_when_empty) {
-    const IdMap map({});
+    const ids::IdMap map({});
     EXPECT_EQ(map.to_host(4'000'000'000).value(), 4'000'000'000u);
     EXPECT_EQ(map.to_guest(7), 7u);
 }
 
 TEST(IdMap, maps_ranges_to_their_last_id) {
-    const IdMap map(
+    const ids::IdMap map(
         {{.guest = 0, .host = 1000, .count = 10}, {.guest = 100, .host = 5000, .count = 1}});
     EXPECT_EQ(map.to_host(9).value(), 1009u);
     EXPECT_EQ(map.to_host(10).error(), Errno::overflow);
     EXPECT_EQ(map.to_host(100).value(), 5000u);
     EXPECT_EQ(map.to_guest(1009), 9u);
-    EXPECT_EQ(map.to_guest(1010), IdMap::overflow_id);
-    EXPECT_EQ(map.to_guest(0), IdMap::overflow_id);
+    EXPECT_EQ(map.to_guest(1010), ids::IdMap::overflow_id);
+    EXPECT_EQ(map.to_guest(0), ids::IdMap::overflow_id);
 }
 
 TEST(IdMap, says_why_ranges_make_no_map) {
-    EXPECT_EQ(IdMap::check({{.guest = 0, .host = 5, .count = 1}}), "");
-    EXPECT_EQ(IdMap::check({{.guest = 0, .host = 5, .count = 0}}), "range 1 is empty");
-    EXPECT_EQ(IdMap::check({{.guest = 0, .host = 5, .count = 10},
-                            {.guest = 10, .host = 14, .count = 1}}),
+    EXPECT_EQ(ids::IdMap::check({{.guest = 0, .host = 5, .count = 1}}), "");
+    EXPECT_EQ(ids::IdMap::check({{.guest = 0, .host = 5, .count = 0}}), "range 1 is empty");
+    EXPECT_EQ(ids::IdMap::check({{.guest = 0, .host = 5, .count = 10},
+                                 {.guest = 10, .host = 14, .count = 1}}),
               "ranges 1 and 2 overlap");
-    EXPECT_NE(IdMap::check({{.guest = 1, .host = 0, .count = ~0u}}), "");
+    EXPECT_NE(ids::IdMap::check({{.guest = 1, .host = 0, .count = ~0u}}), "");
 }
 
 // --- XattrNames

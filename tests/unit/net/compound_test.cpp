@@ -57,7 +57,7 @@ TEST(Attributes, are_written_with_their_size) {
     rpc::XdrWriter to(out);
     NewAttributes attributes;
     attributes.mode = 0644;
-    attributes.owner = 1000;
+    attributes.owner = "1000";
     put_attributes(to, attributes);
     rpc::XdrReader in(out);
     EXPECT_EQ(in.u32(), 2U);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fs/mirror/id_map.hpp"
+#include "fs/ids/id_map.hpp"
 
 #include <fmt/format.h>
 
-namespace dpfs::mirror {
+namespace dpfs::ids {
 namespace {
 
 bool overlap(std::uint64_t a, std::uint64_t a_count, std::uint64_t b, std::uint64_t b_count) {
@@ -49,4 +49,4 @@ std::uint32_t IdMap::to_guest(std::uint32_t host) const noexcept {
     return overflow_id;
 }
 
-}  // namespace dpfs::mirror
+}  // namespace dpfs::ids

@@ -2,15 +2,22 @@
 #pragma once
 
 #include "base/result.hpp"
-#include "fs/mirror/mirror_options.hpp"
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-namespace dpfs::mirror {
+namespace dpfs::ids {
 
-/// Numeric ids of the tenant and of the host, as ranges. An empty map changes nothing.
+/// A range of numeric ids that is `count` long on both sides.
+struct IdRange {
+    std::uint32_t guest = 0;
+    std::uint32_t host = 0;
+    std::uint32_t count = 0;
+};
+
+/// Numeric ids of the tenant and of the host (or server), as ranges. An empty map changes
+/// nothing.
 class IdMap {
   public:
     /// What an id shows as that the map does not know: "nobody", the kernel's overflow id.
@@ -30,4 +37,4 @@ class IdMap {
     std::vector<IdRange> ranges_;
 };
 
-}  // namespace dpfs::mirror
+}  // namespace dpfs::ids
