@@ -58,6 +58,7 @@ enum class Errno : std::int32_t {
     timed_out = ETIMEDOUT,
     connection_refused = ECONNREFUSED,
     stale = ESTALE,
+    remote = EREMOTE,
     remote_io = EREMOTEIO,
     quota = EDQUOT,
     canceled = ECANCELED,

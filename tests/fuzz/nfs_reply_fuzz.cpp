@@ -2,6 +2,7 @@
 // What a hostile server may send, through every parser of results: nothing outside the reply is
 // read, whatever it says. The first byte chooses the parser.
 #include "net/nfs4/copy.hpp"
+#include "net/nfs4/locations.hpp"
 #include "net/nfs4/xattr.hpp"
 
 #include <cstddef>
@@ -34,7 +35,7 @@ constexpr AttributeSet everything = {Attribute::supported,
                                      Attribute::xattr_support};
 
 void parse(std::uint8_t choice, rpc::XdrReader in) {
-    switch (choice % 9) {
+    switch (choice % 10) {
         case 0:
             static_cast<void>(take_attributes(in, everything));
             break;
@@ -58,6 +59,9 @@ void parse(std::uint8_t choice, rpc::XdrReader in) {
             break;
         case 7:
             static_cast<void>(take_copy_progress(in));
+            break;
+        case 8:
+            static_cast<void>(describe(take_locations(in)));
             break;
         default:
             while (in.ok() && in.boolean()) {  // a listing

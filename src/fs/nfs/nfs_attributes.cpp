@@ -49,6 +49,7 @@ Task<Result<NfsFs::Seen>> NfsFs::see(fuse::Context& context, Inode& inode) {
     request->put_file(inode.handle());
     request->put_getattr(file_attributes);
     co_await or_return(co_await lane.run(*request, &context.cancel));
+    if (request->status() == nfs4::Status::moved) co_await tell_moved(context, inode);
     co_await or_return(request->take(Op::putfh));
     co_return take_seen(*request, inode, false);
 }

@@ -80,6 +80,10 @@ Task<void> NfsFs::copy_unattended(std::shared_ptr<CopyJob> job) {
 /// Copies until what was copied is safe: what a server that was started anew has lost is copied
 /// again.
 Task<Result<std::size_t>> NfsFs::copy(fuse::Context& context, CopyJob& job) {
+    // What is kept to be sent again, after a restart, would come over what is copied now; and
+    // what a restart took from the source would be missing here.
+    co_await or_return(co_await commit_before(context, *job.from->inode));
+    co_await or_return(co_await commit_before(context, *job.to->inode));
     for (int attempt = 1; attempt <= copy_attempt_count_max; ++attempt) {
         const auto cloned = co_await or_return(co_await clone_some(context, job));
         if (cloned > 0) co_return cloned;

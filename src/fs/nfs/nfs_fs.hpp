@@ -17,6 +17,8 @@
 #include <atomic>
 #include <expected>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 
 namespace dpfs::nfs {
@@ -495,6 +497,10 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     /// from now on, and logged once.
     bool note_support(const Inode& inode, Feature feature, nfs4::Status status);
 
+    /// Logs, once, where a file system is that the server has answered MOVED for: `inode`'s, or
+    /// that of `name` in it.
+    Task<void> tell_moved(fuse::Context& context, Inode& inode, std::string_view name = {});
+
     // --- nfs_xattr.cpp
     /// A file that can have extended attributes. Errors: ESTALE; EOPNOTSUPP.
     Task<Result<InodePin>> xattr_inode(fuse::Context& context, fuse::NodeId node);
@@ -528,7 +534,10 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     std::atomic<std::uint64_t> owner_count_ = 0;
     FileSystems file_systems_;
     Copies copies_;
-    std::atomic<std::size_t> uncommitted_size_ = 0;  // over all files
+    std::atomic<std::size_t> uncommitted_size_ = 0;    // over all files
+    static constexpr std::size_t told_count_max = 64;  // then no more is told
+    std::mutex told_mutex_;
+    std::set<std::string> told_;
     InodeTable inodes_;
     SlotTable<OpenFile> open_files_;  // after the inodes: handles pin them
 };

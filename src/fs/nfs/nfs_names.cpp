@@ -49,6 +49,11 @@ Task<Result<fuse::Entry>> NfsFs::look_up(fuse::Context& context,
     request->put(Op::getfh);
     request->put_getattr(file_attributes);
     co_await or_return(co_await lane.run(*request, &context.cancel));
+    if (request->status() == nfs4::Status::moved) {
+        // After SEQUENCE, PUTFH and LOOKUP it is the name's file system that is elsewhere.
+        const bool is_name = request->result_count() > 3;
+        co_await tell_moved(context, dir, is_name ? name : std::string_view());
+    }
     co_await or_return(request->take(Op::putfh));
     co_await or_return(request->take(Op::lookup));
     const auto handle = co_await or_return(request->take_file_handle());

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/or_return.hpp"
 #include "fs/nfs/nfs_fs.hpp"
+#include "net/nfs4/locations.hpp"
+
+#include <string>
 
 namespace dpfs::nfs {
 namespace {
@@ -54,6 +57,24 @@ bool NfsFs::note_support(const Inode& inode, Feature feature, nfs4::Status statu
                   name_of(feature));
     }
     return true;
+}
+
+Task<void> NfsFs::tell_moved(fuse::Context& context, Inode& inode, std::string_view name) {
+    constexpr nfs4::AttributeSet locations_only = {Attribute::file_system_locations};
+    Lane& lane = this->lane(context);
+    const auto request = lane.request(as(context.caller));
+    request->put_file(inode.handle());
+    if (!name.empty()) request->put_name(nfs4::Op::lookup, name);
+    request->put_getattr(locations_only);
+    const auto answered = co_await lane.run(*request, &context.cancel);
+    bool is_there = answered && request->take(nfs4::Op::putfh);
+    if (!name.empty()) is_there = is_there && request->take(nfs4::Op::lookup);
+    if (!is_there || !request->take(nfs4::Op::getattr)) co_return;
+    const std::string where = nfs4::describe(nfs4::take_locations(request->reader()));
+    if (!request->taken()) co_return;
+    const std::lock_guard lock(told_mutex_);
+    if (told_.size() == told_count_max || !told_.insert(where).second) co_return;
+    log_.warning("a file system is on another server, which is not followed: {}", where);
 }
 
 }  // namespace dpfs::nfs

@@ -363,6 +363,7 @@ Errno to_errno(Status status) noexcept {
         case Status::resource:
             return Errno::no_memory;
         case Status::moved:
+            return Errno::remote;
         case Status::lease_moved:
             return Errno::remote_io;
         case Status::minor_vers_mismatch:
