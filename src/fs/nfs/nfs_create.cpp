@@ -15,6 +15,16 @@ namespace {
 using nfs4::Attribute;
 using nfs4::Op;
 
+/// Where a server keeps the verifier of an exclusive creation in a file's times, they are not
+/// those of its creation. Servers do not say so as RFC 8881 asks: knfsd names time_access and
+/// time_modify, nfs-ganesha nothing.
+bool has_verifier_for_times(const fuse::Attributes& made) noexcept {
+    const auto differs = [&made](std::uint64_t seconds, std::uint32_t nanoseconds) {
+        return seconds != made.ctime || nanoseconds != made.ctimensec;
+    };
+    return differs(made.atime, made.atimensec) || differs(made.mtime, made.mtimensec);
+}
+
 }  // namespace
 
 /// What is to be made. It has its own copy of the name: the work may outlive the request.
@@ -180,9 +190,8 @@ Task<void> NfsFs::set_what_is_missing(fuse::Context& context,
     nfs4::NewAttributes missing;
     if (!set.has(Attribute::mode)) missing.mode = what.attributes.mode;
     const nfs4::NewAttributes::SetTime now = {.now = true, .time = {}};
-    if (set.has(Attribute::time_access_set)) missing.access = now;
-    if (set.has(Attribute::time_modify_set)) missing.modify = now;
-    if (!missing.mode && !missing.access && !missing.modify) co_return;
+    if (has_verifier_for_times(made.entry.attributes)) missing.access = missing.modify = now;
+    if (!missing.mode && !missing.access) co_return;
     const Actor actor = {.state = made.opened.state, .who = context.caller};
     const auto seen = co_await set_and_see(context, inode, actor, missing);
     if (seen) {

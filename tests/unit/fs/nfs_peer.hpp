@@ -79,6 +79,7 @@ class NfsPeer {
         std::uint32_t mode = 0644;
         std::uint32_t uid = 1000;
         std::uint64_t change = 1;
+        bool has_verifier_for_times = false;
     };
     using Method = nfs4::Status (NfsPeer::*)(Call&);
 

@@ -163,7 +163,9 @@ Status NfsPeer::get_attributes(Call& call) {
     put64(Attribute::space_used, file.data.size());
     for (const Attribute time :
          {Attribute::time_access, Attribute::time_metadata, Attribute::time_modify}) {
-        put64(time, 1);
+        const bool is_verifier =
+            file.has_verifier_for_times && time != Attribute::time_metadata;
+        put64(time, is_verifier ? 0x1234 : 1);
         put32(time, 0);
     }
     call.out.patch_u32(size_at, static_cast<std::uint32_t>(call.out.position() - size_at - 4));
@@ -176,6 +178,9 @@ AttributeSet NfsPeer::set_from(rpc::XdrReader& in, File& file) {
     if (set.has(Attribute::size)) file.data.resize(values.u64());
     if (set.has(Attribute::mode)) file.mode = values.u32();
     if (set.has(Attribute::size)) file.stable = file.data;
+    if (set.has(Attribute::time_access_set) && set.has(Attribute::time_modify_set)) {
+        file.has_verifier_for_times = false;
+    }
     ++file.change;
     return set;
 }
@@ -200,6 +205,7 @@ Status NfsPeer::open(Call& call) {
         const bool is_exclusive = call.in.u32() == 3;
         if (is_exclusive) call.in.fixed(nfs4::verifier_size);
         set = set_from(call.in, made);
+        made.has_verifier_for_times = is_exclusive;
         if (is_exclusive && !sets_exclusively_) {
             set = {};
             made.mode = 0;

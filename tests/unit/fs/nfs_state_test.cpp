@@ -148,6 +148,18 @@ TEST_F(NfsStateTest, what_an_exclusive_creation_did_not_set_is_set) {
     EXPECT_EQ(peer.mode_of("new"), 0640U);
 }
 
+TEST_F(NfsStateTest, times_of_an_exclusive_creation_are_not_its_verifier) {
+    start();
+    const auto made =
+        run(fs().create(context(),
+                        fuse::root_node,
+                        fuse::Name::check("new").value(),
+                        {.flags = O_RDWR | O_EXCL, .mode = 0640, .umask = 0, .security = {}}));
+    ASSERT_TRUE(made);
+    EXPECT_EQ(made->entry.attributes.atime, made->entry.attributes.ctime);
+    EXPECT_EQ(made->entry.attributes.mtime, made->entry.attributes.ctime);
+}
+
 TEST_F(NfsStateTest, two_who_find_an_open_forgotten_open_it_once) {
     peer.add_file("a");
     const fuse::NodeId node = look_up("a");
