@@ -76,6 +76,9 @@ Task<Result<std::size_t>> NfsFs::read(fuse::Context& context,
     Gate reading;
     for (Part& part : parts) reading.spawn(read_part(context, *file, part));
     co_await reading.close();
+    // Fewer bytes than were asked for are the end of the file to the tenant: what was read
+    // before an error cannot be answered.
+    for (const Part& part : parts) co_await or_return(part.outcome);
     co_return sum(parts);
 }
 
@@ -114,6 +117,8 @@ Task<Result<std::size_t>> NfsFs::read_once(fuse::Context& context,
     co_await or_return(request->take(Op::read));
     at_end = request->reader().boolean();
     co_await or_return(request->taken());
+    // Its data were not where a READ's are: they have not been placed.
+    if (!request->call.taken) co_return fail(Errno::io_error);
     co_return request->data_size();
 }
 

@@ -299,7 +299,11 @@ Result<void> Request::take(Op op) noexcept {
     const Op sent{in_.u32()};
     const Status status{in_.u32()};
     if (!in_.ok() || sent != op) return fail(Errno::bad_message);
-    if (status == Status::ok) return {};
+    if (status == Status::ok) {
+        // All went well, and the compound failed: one of the two is not true.
+        if (results_left_ == 0 && status_ != Status::ok) return fail(Errno::bad_message);
+        return {};
+    }
     if (results_left_ != 0 || status != status_) return fail(Errno::bad_message);
     return fail(to_errno(status));
 }
