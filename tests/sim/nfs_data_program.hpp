@@ -15,8 +15,8 @@ namespace dpfs::sim {
 /// last, whatever has become of connections, sessions and servers meanwhile.
 ///
 /// After a change that failed, what it was to change may be old or new: it is not compared any
-/// more until it has been written again. Under interruptions it is never compared again, as
-/// what was given up may be done at any later time.
+/// more until it has been written again. What was given up may still be done a while later:
+/// until then nothing is known of what is written meanwhile.
 class NfsDataProgram final : public NfsProgram {
   public:
     NfsDataProgram(NfsMount& mount,
@@ -33,7 +33,7 @@ class NfsDataProgram final : public NfsProgram {
         NfsCaller::File id = {};
         bool open = false;
         bool size_known = true;
-        bool given_up = false;
+        Instant settled = {};  // until then something that was given up may still be done
         std::vector<std::byte> contents = {};
         std::vector<bool> known = {};
     };
@@ -49,7 +49,8 @@ class NfsDataProgram final : public NfsProgram {
     Task<void> reopen(File& file);
     Task<void> rename(std::string from);
     Task<void> unlink(std::string name);
-    void forget_range(File& file, std::size_t begin, std::size_t end);
+    void forget_range(File& file, std::size_t begin, std::size_t end, Errno why);
+    [[nodiscard]] bool is_settled(const File& file) { return file.settled <= caller_.now(); }
     bool allow(const char* what, Errno error);
 
     NfsCaller caller_;

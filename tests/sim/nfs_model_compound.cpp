@@ -231,7 +231,9 @@ Status ModelCompound::check_slot(ModelSlot& slot, std::uint32_t sequence) {
     if (slot.busy) return Status::delay;
     const auto request = arguments_.last(in_.left());
     if (!std::ranges::equal(request, slot.request)) {
-        if (!request.empty()) ++core_.false_retry_count;
+        // SEQUENCE alone is how a client finds out what has become of a request; it may also
+        // overtake it.
+        if (!request.empty() && !slot.request.empty()) ++core_.false_retry_count;
         operations_ += " false retry";
         if (core_.behaviour.tells_false_retries) return Status::seq_false_retry;
     }

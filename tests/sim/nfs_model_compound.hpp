@@ -66,6 +66,8 @@ class ModelCompound {
     void finish(Instant now);
     /// The results, from the compound's status on.
     [[nodiscard]] const Bytes& answer() const noexcept { return answer_; }
+    /// Bytes at its end that are a READ's data.
+    [[nodiscard]] std::size_t data_size() const noexcept { return data_size_; }
 
   private:
     using Status = nfs4::Status;
@@ -148,6 +150,7 @@ class ModelCompound {
     std::size_t count_at_ = 0;
     std::uint32_t op_count_ = 0;
     std::uint32_t done_count_ = 0;
+    std::size_t data_size_ = 0;
     std::string operations_ = {};  // that were tried
     std::uint32_t slot_number_ = 0, sequence_ = 0;
     bool is_cached_ = false;

@@ -42,6 +42,7 @@ nfs4::Status ModelCompound::read() {
     }
     out_.boolean(begin + size == data.size());
     out_.opaque(std::span(data).subspan(begin, size));
+    data_size_ = size + rpc::padding_of(size);
     return Status::ok;
 }
 

@@ -4,13 +4,20 @@
 #include "base/assert.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 
 namespace dpfs::sim {
 namespace {
 
-constexpr std::uint32_t handle_magic = 0x53'49'4d'31;
+/// A handle is an id and what shows that it is one of ours, and undamaged.
+struct Handle {
+    std::uint64_t id;
+    std::uint64_t check;
+};
+
+std::uint64_t check_of(std::uint64_t id) {
+    return reactor::SimRandom(id).next();
+}
 
 }  // namespace
 
@@ -29,20 +36,16 @@ ModelInode* ModelFiles::find(std::uint64_t id) noexcept {
 }
 
 ModelInode* ModelFiles::find(const nfs4::FileHandle& handle) noexcept {
-    std::uint32_t magic = 0;
-    std::uint64_t id = 0;
+    Handle mine = {};
     const auto bytes = handle.bytes();
-    if (bytes.size() != sizeof magic + sizeof id) return nullptr;
-    std::memcpy(&magic, bytes.data(), sizeof magic);
-    std::memcpy(&id, bytes.data() + sizeof magic, sizeof id);
-    return magic == handle_magic ? find(id) : nullptr;
+    if (bytes.size() != sizeof mine) return nullptr;
+    std::memcpy(&mine, bytes.data(), sizeof mine);
+    return mine.check == check_of(mine.id) ? find(mine.id) : nullptr;
 }
 
 nfs4::FileHandle ModelFiles::handle_of(const ModelInode& inode) {
-    std::array<std::byte, sizeof handle_magic + sizeof inode.id> bytes = {};
-    std::memcpy(bytes.data(), &handle_magic, sizeof handle_magic);
-    std::memcpy(bytes.data() + sizeof handle_magic, &inode.id, sizeof inode.id);
-    return nfs4::FileHandle(bytes);
+    const Handle handle = {.id = inode.id, .check = check_of(inode.id)};
+    return nfs4::FileHandle(std::as_bytes(std::span(&handle, 1)));
 }
 
 ModelInode* ModelFiles::find_path(std::string_view name) noexcept {

@@ -205,6 +205,7 @@ Task<void> ModelServer::handle(LinkPointer link, Bytes record) {
         co_return;
     }
     Bytes reply;
+    std::size_t data_size = 0;
     rpc::begin_reply(reply, header->xid, rpc::ReplyStatus::success);
     if (header->procedure.number != 0) {
         // A connection that has gone does not undo what it brought.
@@ -215,21 +216,22 @@ Task<void> ModelServer::handle(LinkPointer link, Bytes record) {
             compound.finish(now());
         }
         reply.insert(reply.end(), compound.answer().begin(), compound.answer().end());
+        data_size = compound.data_size();
     }
     rpc::finish_record(reply, 0);
     if (random_.chance(wire_.silent)) co_return;
     co_await pause();
     if (life != life_) co_return;
-    spoil(reply);
+    spoil(reply, data_size);
     if (random_.chance(wire_.duplicated)) send(*link, reply);
     send(*link, std::move(reply));
 }
 
 /// What a server that is out of its mind does to an answer.
-void ModelServer::spoil(Bytes& record) {
+void ModelServer::spoil(Bytes& record, std::size_t data_size) {
     const std::size_t begin = rpc::record_mark_size;
     if (random_.chance(wire_.corrupt)) {
-        record[begin + random_.below(record.size() - begin)] ^=
+        record[begin + random_.below(record.size() - begin - data_size)] ^=
             std::byte(1 + random_.below(255));
     }
     if (random_.chance(wire_.truncated)) {

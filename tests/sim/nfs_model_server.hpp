@@ -24,7 +24,8 @@ struct ModelWire {
     std::uint32_t silent = 0;      ///< done, and never answered
     std::uint32_t duplicated = 0;  ///< the answer comes twice
     std::uint32_t pieces = 0;      ///< the answer comes in pieces
-    /// Of an answer: a byte is another one; its end is missing; it claims to be huge.
+    /// Of an answer: a byte is another one (but not of a READ's data, which nobody could see);
+    /// its end is missing; it claims to be huge.
     std::uint32_t corrupt = 0, truncated = 0, oversized = 0;
 };
 
@@ -76,7 +77,7 @@ class ModelServer final : public reactor::SimNetwork {
     Task<void> handle(LinkPointer link, Bytes record);
     Task<void> pause();
     void send(Link& link, Bytes record);
-    void spoil(Bytes& record);
+    void spoil(Bytes& record, std::size_t data_size);
     void close(Link& link);
     void take_callback_answer(std::span<const std::byte> record);
     [[nodiscard]] Instant now() const noexcept { return world_.now(); }

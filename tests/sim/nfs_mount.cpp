@@ -59,11 +59,20 @@ Task<void> NfsMount::stop() {
     co_await file_system_->stop(home());
 }
 
+void NfsMount::interrupt_all() {
+    interrupted_ = true;
+    const auto calls = calls_;
+    for (reactor::CancelSource* const call : calls) call->cancel();
+}
+
 /// The context of one request.
 class NfsCaller::Call {
   public:
     explicit Call(NfsCaller& caller)
-        : context{.reactor = caller.reactor_, .cancel = cancel, .caller = {}} {
+        : mount(caller.mount_),
+          context{.reactor = caller.reactor_, .cancel = cancel, .caller = {}} {
+        mount.calls_.insert(&cancel);
+        if (mount.interrupted_) cancel.cancel();
         const Duration time = std::exchange(caller.interrupt_after_, {});
         if (time != Duration{}) {
             interrupt_at = caller.now() + time;
@@ -71,10 +80,12 @@ class NfsCaller::Call {
         }
     }
     Task<void> end() {
+        mount.calls_.erase(&cancel);
         over.cancel();
         return watch.close();
     }
 
+    NfsMount& mount;
     reactor::CancelSource cancel;
     fuse::Context context;
     Instant interrupt_at = {};

@@ -29,14 +29,20 @@ class NfsMount {
     Task<Result<void>> start();
     /// A tenant's end, then the file system's.
     Task<void> stop();
+    /// As when a device is reset: whatever waits, now or later, is to end.
+    void interrupt_all();
     [[nodiscard]] reactor::SimWorld& world() noexcept { return world_; }
     [[nodiscard]] reactor::Reactor& home() noexcept { return *reactors_.front(); }
     [[nodiscard]] nfs::NfsFs& file_system() noexcept { return *file_system_; }
 
   private:
+    friend class NfsCaller;
+
     reactor::SimWorld& world_;
     std::vector<reactor::Reactor*> reactors_;
     std::unique_ptr<nfs::NfsFs> file_system_;
+    std::set<reactor::CancelSource*> calls_;  // under way
+    bool interrupted_ = false;
 };
 
 /// One caller in the tenant, on one of its reactors.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/log.hpp"
 #include "nfs_history.hpp"
 #include "nfs_model_server.hpp"
 #include "reactor/sim_random.hpp"
@@ -15,11 +16,11 @@ struct NfsRules {
     reactor::SimRandom& random;
     NfsHistory& history;
     ModelServer& server;
+    Logger log;
     std::uint32_t interruptions = 0;  ///< in a thousand calls
     bool has_time_limit = false;      ///< requests may end with ETIMEDOUT
     bool hostile = false;             ///< answers are spoilt: any error, but no wrong byte
-    bool truncation_may_fail = false;
-    bool stopping = false;
+    bool stopping = false;            ///< the tenant has gone: nobody waits for anything
 
     /// Whether an operation may have ended with `error`. What it was to do may be done or not
     /// then.
@@ -28,7 +29,12 @@ struct NfsRules {
         if (error == Errno::timed_out) return has_time_limit;
         if (error == Errno::shut_down) return stopping;
         const bool is_interruption = error == Errno::canceled || error == Errno::interrupted;
-        return is_interruption && interruptions > 0;
+        return is_interruption && (interruptions > 0 || stopping);
+    }
+    /// Whether what ended with `error` may still be done.
+    [[nodiscard]] static bool is_given_up(Errno error) noexcept {
+        return error == Errno::canceled || error == Errno::interrupted ||
+               error == Errno::timed_out || error == Errno::shut_down;
     }
     /// Whether the next call is interrupted, and when.
     [[nodiscard]] std::optional<Duration> interruption() const {

@@ -51,7 +51,10 @@ NfsRun::NfsRun(std::uint64_t seed, const NfsScenario& scenario)
       rules_{.random = world_.random(),
              .history = history_,
              .server = server_,
-             .truncation_may_fail = scenario.truncation_may_fail} {}
+             .log = log_.child("program"),
+             .interruptions = scenario.interruptions ? 100U : 0U,
+             .has_time_limit = scenario.time_limit,
+             .hostile = scenario.hostile} {}
 
 NfsRun::~NfsRun() = default;
 
@@ -67,6 +70,9 @@ std::unique_ptr<NfsMount> NfsRun::make_mount(const std::string& name) {
     options.client.slot_count = 4 + static_cast<std::uint32_t>(world_.random().below(12));
     options.client.data_size_max = world_.random().chance(500) ? 16384 : 1 << 20;
     options.client.answer_time_max = seconds(5);
+    if (scenario_.time_limit) options.client.request_time_max = seconds(2);
+    options.inode_count_max = 1000;
+    options.open_file_count_max = 1000;
     return std::make_unique<NfsMount>(
         world_, std::move(options), std::vector{reactors_[0], reactors_[1]}, log_.child(name));
 }
@@ -95,6 +101,12 @@ void NfsRun::choose_faults() {
     if (scenario_.late_delays && random.chance(700)) behaviour.late_delay = 20;
     if (scenario_.short_io && random.chance(700)) behaviour.short_io = 100;
     if (scenario_.slot_targets && random.chance(700)) behaviour.new_target = 50;
+    if (scenario_.hostile) {
+        wire.corrupt = random.chance(500) ? 20 : 0;
+        wire.truncated = random.chance(500) ? 20 : 0;
+        wire.oversized = random.chance(500) ? 20 : 0;
+        wire.duplicated = 50;
+    }
     if (!scenario_.cuts) return;
     if (random.chance(800)) wire.cut = 900;
     wire.cut_size_max = random.chance(300) ? 200'000 : 20'000;
@@ -183,17 +195,52 @@ Task<bool> NfsRun::start_mounts() {
     co_return true;
 }
 
+/// The tenants' devices are reset, and then stopped, whether the server is there or not.
+Task<void> NfsRun::stop_some_time() {
+    co_await reactor::Reactor::switch_to(*reactors_[2]);
+    const auto slept = co_await reactors_[2]->sleep(up_to(milliseconds(200)));
+    static_cast<void>(slept);
+    rules_.stopping = true;
+    for (const auto& mount : mounts_) mount->interrupt_all();
+}
+
 Task<void> NfsRun::work() {
     Gate troubles;
     troubles.spawn(trouble());
     Gate running;
     for (const auto& program : programs_) running.spawn(program->run(step_count));
+    if (scenario_.stops) running.spawn(stop_some_time());
     co_await running.close();
-    co_await reactor::Reactor::switch_to(*reactors_[2]);
+    co_await reactor::Reactor::switch_to(*reactors_[0]);
+    if (scenario_.stops) co_await stop_mounts();
     calm_down();
     co_await troubles.close();
-    for (const auto& program : programs_) co_await program->finish();
+    if (!scenario_.stops) {
+        for (const auto& program : programs_) co_await program->finish();
+    }
     co_await reactor::Reactor::switch_to(*reactors_[0]);
+}
+
+Task<void> NfsRun::stop_mounts() {
+    constexpr Duration stop_time_max = seconds(60);
+    for (const auto& mount : mounts_) {
+        const Instant begin = world_.now();
+        co_await mount->stop();
+        co_await reactor::Reactor::switch_to(*reactors_[0]);
+        EXPECT_LE((world_.now() - begin).ns, stop_time_max.ns) << "it took too long to stop";
+    }
+}
+
+/// What was made durable is so, whatever happens afterwards.
+Task<void> NfsRun::check() {
+    server_.crash();
+    server_.start_again();
+    const auto last = make_mount("last");
+    const auto started = co_await last->start();
+    EXPECT_TRUE(started.has_value()) << errno_name(started.error());
+    if (!started) co_return;
+    for (const auto& program : programs_) co_await program->check_all(*last);
+    co_await last->stop();
 }
 
 Task<bool> NfsRun::live() {
@@ -205,20 +252,11 @@ Task<bool> NfsRun::live() {
     make_programs();
     choose_faults();
     co_await work();
-    if (!scenario_.state_may_stay) {
+    if (scenario_.no_state_stays) {
         EXPECT_TRUE(server_.core().state.held().empty()) << "state was left at the server";
     }
-    // What was made durable is so, whatever happens afterwards.
-    server_.crash();
-    server_.start_again();
-    const auto third = make_mount("third");
-    const auto again = co_await third->start();
-    EXPECT_TRUE(again.has_value()) << errno_name(again.error());
-    if (again) {
-        for (const auto& program : programs_) co_await program->check_all(*third);
-        co_await third->stop();
-    }
-    for (const auto& mount : mounts_) co_await mount->stop();
+    co_await check();
+    if (!scenario_.stops) co_await stop_mounts();
     co_await reactor::Reactor::switch_to(*reactors_[2]);
     co_await server_.stop();
     co_return true;
@@ -246,6 +284,7 @@ Task<bool> NfsRun::live_watched() {
 
 void NfsRun::run() {
     world_.run(*reactors_[0], live_watched());
+    if (scenario_.hostile) return;  // it may have been told anything
     for (const std::string& wrong : history_.check()) ADD_FAILURE() << wrong;
     EXPECT_EQ(server_.core().false_retry_count, 0U)
         << "a slot's number was used for two requests";

@@ -28,10 +28,13 @@ struct NfsScenario {
     bool late_delays = false;    ///< DELAY behind something that has been done
     bool short_io = false;       ///< READ and WRITE move less than was asked for
     bool slot_targets = false;   ///< the number of slots that is wished for changes
+    bool interruptions = false;  ///< programs are interrupted while they wait
+    bool time_limit = false;     ///< soft: requests end when they take too long
+    bool hostile = false;        ///< answers are spoilt: no wrong byte, but errors
+    bool stops = false;          ///< the tenants go away in the middle of it all
     bool counters = true;        ///< programs that count under locks
-    /// Known defects, whose tests are off until they are mended (docs/back-ends/nfs.md).
-    bool state_may_stay = false;       ///< states that are opened anew twice stay at the server
-    bool truncation_may_fail = false;  ///< EIO after a state was lost
+    /// Off while a known defect (docs/back-ends/nfs.md) leaves states at the server.
+    bool no_state_stays = true;
 };
 
 /// One run: a server, two tenants with programs, a time of troubles, a time of checks.
@@ -52,6 +55,9 @@ class NfsRun {
     Task<void> trouble();
     Task<void> make_trouble();
     Task<void> be_away(bool restart);
+    Task<void> stop_some_time();
+    Task<void> stop_mounts();
+    Task<void> check();
     void choose_behaviour();
     void choose_faults();
     void calm_down();
