@@ -82,6 +82,7 @@ Task<Result<void>> NfsFs::commit(fuse::Context& context, Inode& inode, OpenFile*
             const std::lock_guard guard(inode.mutex);
             number = inode.uncommitted.last_number();
         }
+        bool is_done = false;
         nfs4::Verifier verifier;
         {
             Lane& lane = this->lane(context);
@@ -98,8 +99,9 @@ Task<Result<void>> NfsFs::commit(fuse::Context& context, Inode& inode, OpenFile*
         {
             const std::lock_guard guard(inode.mutex);
             uncommitted_size_.fetch_sub(inode.uncommitted.committed(number, verifier));
-            if (!inode.uncommitted.has_any_until(number)) co_return Result<void>();
+            is_done = !inode.uncommitted.has_any_until(number);
         }
+        if (is_done) co_return co_await wait_for_resends(context, inode);
         log_.warning("the server has lost data that were not committed; they are sent again");
         if (file == nullptr || file->locks_lost.load()) break;
         const nfs4::StateId used = file->current_state();
@@ -110,15 +112,30 @@ Task<Result<void>> NfsFs::commit(fuse::Context& context, Inode& inode, OpenFile*
     co_return fail(Errno::io_error);
 }
 
+/// Somebody else may still be sending again what this commit has found to be safe: what comes
+/// after the commit, a truncation say, must not be overwritten by that.
+Task<Result<void>> NfsFs::wait_for_resends(fuse::Context& context, Inode& inode) {
+    for (;;) {
+        {
+            const std::lock_guard guard(inode.mutex);
+            if (inode.resending == 0) co_return Result<void>();
+        }
+        co_await or_return(co_await context.reactor.sleep(milliseconds(1), &context.cancel));
+    }
+}
+
 Task<Result<void>> NfsFs::commit_before(fuse::Context& context, Inode& inode) {
+    bool is_empty = false;
     {
         const std::lock_guard guard(inode.mutex);
-        if (inode.uncommitted.empty()) co_return Result<void>();
+        is_empty = inode.uncommitted.empty();
     }
+    if (is_empty) co_return co_await wait_for_resends(context, inode);
     OpenFilePin writer;
     open_files_.for_each([&](OpenFilePin& file) {
         const bool fits = !writer && !file->is_directory && &*file->inode == &inode &&
-                          (file->access & nfs4::share::access_write) != 0;
+                          (file->access & nfs4::share::access_write) != 0 &&
+                          !file->locks_lost.load();
         if (fits) writer = file.share();
     });
     OpenFile* const file = writer ? &*writer : nullptr;

@@ -224,7 +224,11 @@ Task<void> NfsFs::destroy(reactor::Reactor& reactor) {
 Task<void> NfsFs::close_all(std::shared_ptr<Unattended<void>> work) {
     std::vector<OpenFilePin> files;
     open_files_.for_each([&](OpenFilePin& file) {
-        if (open_files_.retire(file) && !file->is_directory) files.push_back(file.share());
+        if (file->is_directory) {
+            open_files_.retire(file);
+        } else if (!file->released.exchange(true)) {
+            files.push_back(file.share());
+        }
     });
     for (OpenFilePin& file : files) {
         const auto closed = co_await close_file(work->context, std::move(file));
@@ -237,6 +241,7 @@ Result<OpenFilePin> NfsFs::file_of(fuse::NodeId node, fuse::FileHandle handle) {
     auto file = open_files_.pin(static_cast<std::uint64_t>(handle));
     if (!file || inodes_.node_of((*file)->inode) != node) return fail(Errno::bad_descriptor);
     if ((*file)->is_directory) return fail(Errno::is_directory);
+    if ((*file)->released.load()) return fail(Errno::bad_descriptor);
     return file;
 }
 

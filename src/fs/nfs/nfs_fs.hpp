@@ -334,11 +334,12 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                    nfs4::FileHandle handle,
                                    nfs4::StateId state,
                                    reactor::Credentials who);
-    /// The server does not know `used` any more: opens anew, unless somebody has. Errors: as
+    /// The server does not know `used` any more: opens anew. False: somebody has. Errors: as
     /// OPEN; EBADF: the file is closed.
-    Task<Result<void>> open_again(fuse::Context& context, OpenFile& file, nfs4::StateId used);
+    Task<Result<bool>> open_again(fuse::Context& context, OpenFile& file, nfs4::StateId used);
     /// What was locked through `file` is not held any more.
     void lose_locks(OpenFile& file);
+    void give_up(OpenFile& file);
     void give_back_delegation(fuse::Context& context,
                               const OpenFile& file,
                               const nfs4::Opened& opened);
@@ -393,6 +394,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     Task<Result<void>> after_write(fuse::Context& context,
                                    OpenFilePin file,
                                    nfs4::Stable stable);
+    Task<Result<void>> wait_for_resends(fuse::Context& context, Inode& inode);
     Task<void> commit_early(reactor::Reactor& reactor, OpenFilePin file);
     /// Everything that was answered before is on the server's disk afterwards; what it has lost
     /// is sent again through `file`. Errors: the server's; EIO: it is lost, and cannot be sent

@@ -187,6 +187,7 @@ Task<Result<std::size_t>> NfsFs::write_once(fuse::Context& context,
         UncommittedWrites::Pointer copy;
         if (stable == nfs4::Stable::unstable) {
             copy = UncommittedWrites::copy_of(offset, from, count, verifier);
+            copy->file = file.id;
             copy->stable = committed != nfs4::Stable::unstable;
         }
         if (note_written(*file.inode, epoch, std::move(copy))) co_return std::size_t{count};

@@ -253,7 +253,10 @@ void NfsFs::lose_lock(OpenFile& file,
     }
     if (!held) return;
     log_.warning("the server has forgotten locks that a tenant holds");
-    if (const auto holder = open_files_.pin(made_through)) (*holder)->locks_lost.store(true);
+    const auto holder = open_files_.pin(made_through);
+    if (!holder) return;
+    const std::lock_guard guard(file.inode->mutex);
+    give_up(**holder);
 }
 
 Task<Result<void>> NfsFs::unlock(fuse::Context& context,

@@ -146,7 +146,7 @@ Task<Result<void>> NfsFs::release(fuse::Context& context,
                                   fuse::ReleaseRequest request) {
     static_cast<void>(request);  // whatever was locked through the handle ends with it
     OpenFilePin file = co_await or_return(file_of(node, handle));
-    if (!open_files_.retire(file)) co_return fail(Errno::bad_descriptor);
+    if (file->released.exchange(true)) co_return fail(Errno::bad_descriptor);
     const auto work = std::make_shared<Unattended<void>>(context);
     if (!place(context).background.spawn(close_unattended(work, std::move(file)))) {
         co_return fail(Errno::shut_down);

@@ -124,7 +124,8 @@ Task<Result<void>> NfsFs::reclaim_locks(Lane& lane,
         const auto locked = request->take(Op::lock);
         if (!locked) {
             log_.warning("a lock could not be reclaimed ({})", name_of(request->status()));
-            file->locks_lost.store(true);
+            const std::lock_guard guard(file->inode->mutex);
+            give_up(*file);
             break;
         }
         state = nfs4::take_state_id(request->reader());

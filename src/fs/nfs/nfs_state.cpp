@@ -31,6 +31,7 @@ Task<Result<void>> NfsFs::close_file(fuse::Context& context, OpenFilePin file) {
     const Dropped mine = {.made_through = file->id};
     const auto unlocked = co_await drop_locks(context, file->inode.share(), file->opener, mine);
     static_cast<void>(unlocked);  // CLOSE does it too
+    open_files_.retire(file);
     const auto closed = co_await close_state(context, *file);
     if (!committed) co_return committed;
     co_return closed;
@@ -38,7 +39,7 @@ Task<Result<void>> NfsFs::close_file(fuse::Context& context, OpenFilePin file) {
 
 Task<void> NfsFs::close_abandoned(fuse::Context& context, fuse::FileHandle handle) {
     auto file = open_files_.pin(static_cast<std::uint64_t>(handle));
-    if (!file || !open_files_.retire(*file)) co_return;
+    if (!file || (*file)->released.exchange(true)) co_return;
     const auto closed = co_await close_file(context, std::move(*file));
     static_cast<void>(closed);  // nobody waits; the lease's end does it too
 }
@@ -66,11 +67,11 @@ Task<Result<void>> NfsFs::close_state(fuse::Context& context,
     co_return request->take(Op::close);
 }
 
-Task<Result<void>> NfsFs::open_again(fuse::Context& context,
+Task<Result<bool>> NfsFs::open_again(fuse::Context& context,
                                      OpenFile& file,
                                      nfs4::StateId used) {
     if (file.closed.load()) co_return fail(Errno::bad_descriptor);
-    if (file.current_state().other != used.other) co_return Result<void>();
+    if (file.current_state().other != used.other) co_return false;
     const std::uint64_t incarnation = client_->incarnation();
     const OwnerBytes owner = owner_bytes(file.owner);
     Lane& lane = this->lane(context);
@@ -85,11 +86,12 @@ Task<Result<void>> NfsFs::open_again(fuse::Context& context,
     co_await or_return(request->taken());
     give_back_delegation(context, file, opened);
     // Two who ask at once are one owner, and get one state: only one of them puts it in place.
-    if (file.replace_state(used, opened.state, incarnation)) {
+    const bool is_mine = file.replace_state(used, opened.state, incarnation);
+    if (is_mine) {
         log_.warning("the server had forgotten an open file; it is open again");
         lose_locks(file);
     }
-    if (!file.closed.load()) co_return Result<void>();
+    if (!file.closed.load()) co_return is_mine;
     // It was closed meanwhile, perhaps by the name of the old state.
     const auto closed =
         co_await close_state(context, file.inode->handle(), opened.state, file.opener);
@@ -100,10 +102,17 @@ Task<Result<void>> NfsFs::open_again(fuse::Context& context,
 void NfsFs::lose_locks(OpenFile& file) {
     const std::lock_guard guard(file.inode->mutex);
     for (const LockState& lock : file.inode->locks) {
-        if (lock.made_through == file.id && !lock.held.empty()) file.locks_lost.store(true);
+        if (lock.made_through == file.id && !lock.held.empty()) give_up(file);
     }
     std::erase_if(file.inode->locks,
                   [&file](const LockState& lock) { return lock.made_through == file.id; });
+}
+
+/// Under the inode's lock.
+void NfsFs::give_up(OpenFile& file) {
+    file.locks_lost.store(true);
+    // Others may have had the lock, and written: what is kept must not overwrite that.
+    uncommitted_size_.fetch_sub(file.inode->uncommitted.drop_of(file.id));
 }
 
 void NfsFs::give_back_delegation(fuse::Context& context,

@@ -50,7 +50,10 @@ class OpenFile {
     /// nobody knows what became of it or two asked at once, is no second state.
     std::uint64_t owner = 0;
     bool is_directory = false;
-    /// It is being closed, or is: nobody opens it again.
+    /// The tenant has given it back. It can still be found, so that it is reclaimed, until all
+    /// that was written through it is committed.
+    std::atomic<bool> released = false;
+    /// Its state is given back, or is no more: nobody opens it again.
     std::atomic<bool> closed = false;
 
     std::mutex mutex;
@@ -92,6 +95,7 @@ class OpenFile {
         access = 0;
         owner = 0;
         is_directory = false;
+        released.store(false, std::memory_order_relaxed);
         closed.store(false, std::memory_order_relaxed);
         locks_lost.store(false, std::memory_order_relaxed);
         inode.release();

@@ -24,7 +24,9 @@ Task<Result<nfs4::Lane::Holder>> NfsFs::run_with_state(fuse::Context& context,
         co_await or_return(co_await lane.run(*request, &context.cancel));
         const bool is_lost = nfs4::is_state_lost(request->status());
         if (!is_lost || attempt == state_attempt_count_max) co_return std::move(request);
-        co_await or_return(co_await open_again(context, file, used));
+        const bool is_mine = co_await or_return(co_await open_again(context, file, used));
+        // Where a reclaim has failed nothing was sent again: that comes before anybody reads.
+        if (is_mine) co_await or_return(co_await commit_before(context, *file.inode));
     }
 }
 

@@ -29,11 +29,22 @@ void UncommittedWrites::add(Pointer write) {
 }
 
 std::size_t UncommittedWrites::committed(std::uint64_t number, const nfs4::Verifier& verifier) {
+    return erase([&](const Write& write) {
+        return write.number <= number && write.verifier == verifier;
+    });
+}
+
+std::size_t UncommittedWrites::drop_of(std::uint64_t file) {
+    return erase([file](const Write& write) { return write.file == file; });
+}
+
+template <class Condition>
+std::size_t UncommittedWrites::erase(Condition condition) {
     const std::size_t before = size_;
     std::erase_if(list_, [&](const Pointer& write) {
-        const bool is_safe = write->number <= number && write->verifier == verifier;
-        if (is_safe) size_ -= write->data.size();
-        return is_safe;
+        const bool goes = condition(*write);
+        if (goes) size_ -= write->data.size();
+        return goes;
     });
     return before - size_;
 }

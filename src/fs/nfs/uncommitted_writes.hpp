@@ -21,6 +21,7 @@ namespace dpfs::nfs {
 class UncommittedWrites {
   public:
     struct Write {
+        std::uint64_t file = 0;    ///< the open file's id
         std::uint64_t number = 0;  ///< in the order in which the server answered
         std::uint64_t offset = 0;
         std::vector<std::byte> data;
@@ -40,6 +41,8 @@ class UncommittedWrites {
     /// The server has committed what it took under `verifier`, and answered no later than
     /// `number`. Gives the bytes that are not kept any more.
     std::size_t committed(std::uint64_t number, const nfs4::Verifier& verifier);
+    /// Nothing that was written through `file` is kept any more. Gives the bytes that were.
+    std::size_t drop_of(std::uint64_t file);
     /// Nothing is kept any more. Gives the bytes that were.
     std::size_t drop();
     /// Whether anything is kept that the server answered no later than `number`.
@@ -52,6 +55,9 @@ class UncommittedWrites {
     [[nodiscard]] const List& list() const noexcept { return list_; }
 
   private:
+    template <class Condition>
+    std::size_t erase(Condition condition);
+
     List list_;
     std::size_t size_ = 0;  // bytes
     std::uint64_t last_number_ = 0;

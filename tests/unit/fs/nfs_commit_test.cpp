@@ -56,6 +56,32 @@ TEST_F(NfsCommitTest, another_verifier_without_a_restart_sends_again) {
     EXPECT_EQ(peer.data_of("a"), "data");
 }
 
+TEST_F(NfsCommitTest, data_survive_a_restart_while_their_file_is_being_closed) {
+    open_a();
+    const fuse::FileHandle other = open(node)->handle;
+    ASSERT_TRUE(write(node, file, 0, "data"));
+    constexpr int for_ever = 1'000'000;
+    peer.answer(Op::commit, Status::delay, for_ever);
+    auto releasing = begin(fs().release(context(), node, file, {}));
+    ASSERT_TRUE(peer.wait_for("COMMIT"));
+    peer.restart();
+    EXPECT_EQ(read(node, other, 0, 4).value(), "data");
+    peer.answer(Op::commit, Status::ok, 0);
+    EXPECT_TRUE(releasing.get());
+}
+
+TEST_F(NfsCommitTest, what_was_written_under_a_lock_that_is_lost_is_not_sent_again) {
+    open_a();
+    const fuse::FileHandle other = open(node)->handle;
+    ASSERT_TRUE(run(fs().setlk(context(), node, file, lock_of(0, 9))));
+    ASSERT_TRUE(write(node, file, 0, "older"));
+    peer.forget_states();
+    EXPECT_FALSE(write(node, file, 0, "lost"));
+    ASSERT_TRUE(write(node, other, 0, "newer", O_SYNC));
+    peer.restart();
+    EXPECT_EQ(read(node, other, 0, 5).value(), "newer");
+}
+
 TEST_F(NfsCommitTest, what_is_committed_is_not_sent_again) {
     open_a();
     ASSERT_TRUE(write(node, file, 0, "data"));
