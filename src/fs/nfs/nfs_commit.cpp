@@ -27,6 +27,11 @@ NfsFs::WriteEpoch NfsFs::write_epoch(Inode& inode) {
     return {.incarnation = client_->incarnation(), .resends = inode.resends};
 }
 
+bool NfsFs::is_any_kept(Inode& inode) {
+    const std::lock_guard guard(inode.mutex);
+    return !inode.uncommitted.empty();
+}
+
 bool NfsFs::note_written(Inode& inode, WriteEpoch epoch, UncommittedWrites::Pointer copy) {
     const std::lock_guard guard(inode.mutex);
     // Older data were sent again since, and may have overwritten these; or the server has

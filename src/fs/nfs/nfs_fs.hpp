@@ -386,6 +386,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
         std::uint64_t resends;
     };
     [[nodiscard]] WriteEpoch write_epoch(Inode& inode);
+    [[nodiscard]] static bool is_any_kept(Inode& inode);
     /// Keeps the copy of what was written, if there is one and it is needed. False: it has to
     /// be written again.
     [[nodiscard]] bool note_written(Inode& inode,

@@ -185,7 +185,8 @@ Task<Result<std::size_t>> NfsFs::write_once(fuse::Context& context,
         if (count == 0 || count > total_size(from)) co_return fail(Errno::io_error);
         if (committed < stable) co_return fail(Errno::io_error);
         UncommittedWrites::Pointer copy;
-        if (stable == nfs4::Stable::unstable) {
+        if (stable == nfs4::Stable::unstable &&
+            (committed == nfs4::Stable::unstable || is_any_kept(*file.inode))) {
             copy = UncommittedWrites::copy_of(offset, from, count, verifier);
             copy->file = file.id;
             copy->stable = committed != nfs4::Stable::unstable;

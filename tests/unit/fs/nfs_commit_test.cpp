@@ -127,7 +127,7 @@ TEST_F(NfsCommitTest, older_data_do_not_come_back_over_a_synchronous_write) {
 TEST_F(NfsCommitTest, older_data_do_not_come_back_over_what_the_server_made_stable_itself) {
     open_a();
     ASSERT_TRUE(write(node, file, 0, "older"));
-    peer.promote_writes();
+    peer.answer_writes(nfs4::Stable::file);
     ASSERT_TRUE(write(node, file, 0, "newer"));
     peer.restart();
     EXPECT_EQ(read(node, file, 0, 5).value(), "newer");
@@ -196,14 +196,7 @@ TEST_F(NfsCommitTest, stable_writes_need_no_commit_at_the_end) {
 TEST_F(NfsCommitTest, a_server_that_is_less_careful_than_asked_is_not_believed) {
     options.writes = WriteMode::stable;
     open_a();
-    peer.on(Op::write, [](NfsPeer::Call& call) -> std::optional<Status> {
-        call.in.fixed(16 + 8 + 4);
-        call.in.opaque(100);
-        call.out.u32(4);
-        call.out.u32(0);
-        call.out.u64(1);
-        return Status::ok;
-    });
+    peer.answer_writes(nfs4::Stable::unstable);
     EXPECT_EQ(write(node, file, 0, "data").error(), Errno::io_error);
 }
 

@@ -83,11 +83,6 @@ void NfsPeer::answer(Op op, Status status, int count) {
     answers_[op] = {status, count};
 }
 
-void NfsPeer::on(Op op, Handler handler) {
-    const std::lock_guard lock(mutex_);
-    handlers_[op] = std::move(handler);
-}
-
 void NfsPeer::restart() {
     const std::lock_guard lock(mutex_);
     ++boot_;
@@ -113,9 +108,9 @@ void NfsPeer::forget_states() {
     live_.clear();
 }
 
-void NfsPeer::promote_writes() {
+void NfsPeer::answer_writes(nfs4::Stable stable) {
     const std::lock_guard lock(mutex_);
-    promotes_ = true;
+    write_stable_ = stable;
 }
 
 void NfsPeer::set_nothing_exclusively() {
@@ -270,9 +265,6 @@ Status NfsPeer::perform(Call& call) {
             known != answers_.end() && known->second.second > 0) {
             --known->second.second;
             return known->second.first;
-        }
-        if (const auto known = handlers_.find(call.op); known != handlers_.end()) {
-            if (const auto status = known->second(call)) return *status;
         }
         return (this->*each.method)(call);
     }

@@ -10,7 +10,6 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -35,9 +34,6 @@ class NfsPeer {
         rpc::XdrWriter& out;  ///< its result behind the status
         std::uint32_t uid;    ///< who asks
     };
-    /// An answer instead of the usual one, which `nullopt` leaves to the peer; whoever answers
-    /// OK has read all of the arguments.
-    using Handler = std::function<std::optional<nfs4::Status>(Call&)>;
 
     NfsPeer();
     NfsPeer(const NfsPeer&) = delete;
@@ -48,15 +44,14 @@ class NfsPeer {
     [[nodiscard]] std::string address() const;
     /// For the next `count` operations `op`.
     void answer(nfs4::Op op, nfs4::Status status, int count = 1);
-    void on(nfs4::Op op, Handler handler);
     /// Forgets everything but files: sessions, opens and locks, and data that is not committed.
     void restart();
     /// Loses data that are not committed, and says so by another verifier.
     void lose_memory();
     /// Forgets opens and locks alone, as after an administrator's word.
     void forget_states();
-    /// Writes are stable from now on, also those that need not be.
-    void promote_writes();
+    /// Writes are as stable as this from now on, whatever was asked.
+    void answer_writes(nfs4::Stable stable);
     /// An exclusive creation sets none of the attributes that come with it.
     void set_nothing_exclusively();
     /// While `away`, what is asked is done, and answered only afterwards.
@@ -133,7 +128,6 @@ class NfsPeer {
 
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::map<nfs4::Op, Handler> handlers_;
     std::map<nfs4::Op, std::pair<nfs4::Status, int>> answers_;
     std::vector<std::string> record_;
     std::map<std::string, File> files_;          // by handle, which is the first name
@@ -146,7 +140,7 @@ class NfsPeer {
     std::uint32_t session_ = 0;  // 0: none
     bool away_ = false;
     bool sets_exclusively_ = true;
-    bool promotes_ = false;
+    std::optional<nfs4::Stable> write_stable_;
     std::uint32_t file_number_ = 0;
     std::uint32_t result_count_ = 0;  // of the compound that is being answered
     std::string current_, saved_, last_state_;

@@ -301,8 +301,8 @@ Status NfsPeer::read(Call& call) {
 Status NfsPeer::write(Call& call) {
     const Status known = take_state(call);
     const std::uint64_t offset = call.in.u64();
-    const std::uint32_t asked = call.in.u32();
-    const std::uint32_t stable = promotes_ ? 2 : asked;
+    const nfs4::Stable asked{call.in.u32()};
+    const auto stable = static_cast<std::uint32_t>(write_stable_.value_or(asked));
     const std::string data = text_of(call.in.opaque(1 << 20));
     if (known != Status::ok) return known;
     File& file = files_[current_];
