@@ -2,6 +2,7 @@
 
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
 
 add_library(dpfs_options INTERFACE)
 target_include_directories(dpfs_options INTERFACE ${CMAKE_SOURCE_DIR}/src)

@@ -4,6 +4,7 @@
 #include "net/nfs4/copy.hpp"
 #include "net/nfs4/locations.hpp"
 #include "net/nfs4/xattr.hpp"
+#include "net/rpc/starttls.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -77,6 +78,7 @@ void parse(std::uint8_t choice, rpc::XdrReader in) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0) return 0;
+    static_cast<void>(rpc::read_tls_answer(std::as_bytes(std::span(data, size)), 0));
     parse(data[0], rpc::XdrReader(std::as_bytes(std::span(data + 1, size - 1))));
     return 0;
 }

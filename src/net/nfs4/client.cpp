@@ -45,6 +45,13 @@ std::expected<std::unique_ptr<Client>, std::string> Client::make(
     rpc::ConnectionOptions connection;
     connection.tcp.privileged_port = options.privileged_port;
     connection.answer_time_max = options.answer_time_max;
+    if (options.tls.mode == rpc::TlsMode::on) {
+        auto tls = rpc::TlsContext::make(options.tls);
+        if (!tls) return std::unexpected(std::move(tls.error()));
+        connection.tls = std::move(*tls);
+        connection.tls_procedure = {
+            .program = program, .version = program_version, .number = 0};
+    }
     for (const std::string& server : options.servers) {
         auto found = rpc::resolve_server(server, default_port);
         if (!found) return std::unexpected(std::move(found.error()));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/time.hpp"
+#include "net/rpc/tls_options.hpp"
 
 #include <cstdint>
 #include <string>
@@ -26,6 +27,7 @@ struct ClientOptions {
     /// of the start before at the server, until the lease is over.
     std::uint64_t verifier = 0;
     bool privileged_port = false;
+    rpc::TlsOptions tls = {};
     Duration answer_time_max = seconds(60);  ///< without an answer the connection is made anew
     /// A request that takes longer, whatever the reason, fails with ETIMEDOUT; 0: never.
     Duration request_time_max = {};

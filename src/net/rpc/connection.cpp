@@ -4,6 +4,7 @@
 #include "base/or_return.hpp"
 #include "net/rpc/message.hpp"
 #include "net/rpc/receiver.hpp"
+#include "net/rpc/tls_stream.hpp"
 
 #include <algorithm>
 #include <array>
@@ -175,29 +176,28 @@ void Connection::break_off() noexcept {
 
 Task<void> Connection::run() {
     Duration pause = options_.retry_time_min;
-    bool was_reported = false;
     while (!stopping_) {
+        problem_.clear();
         auto stream = co_await connect();
         const std::uint64_t greeted_before = counters_.connects.value();
         if (stream) {
             stream_ = std::move(*stream);
             co_await serve();
+            problem_ = stream_->problem();
             stream_.reset();
         }
         if (stopping_) break;
         if (counters_.connects.value() != greeted_before) {
             // It worked for a while: the next attempt is made at once.
-            log_.info("connection to {} lost", address().text);
-            was_reported = false;
+            log_.info("connection to {} lost{}{}",
+                      address().text,
+                      problem_.empty() ? "" : ": ",
+                      problem_);
+            reported_.clear();
             pause = options_.retry_time_min;
             continue;
         }
-        if (!was_reported) {
-            was_reported = true;
-            log_.warning("server {} cannot be reached ({}); trying on",
-                         address().text,
-                         stream ? "it does not accept us" : errno_name(stream.error()));
-        }
+        report(stream ? "it does not accept us" : errno_name(stream.error()));
         address_index_ = (address_index_ + 1) % options_.addresses.size();
         const auto slept = co_await reactor_.sleep(pause, &life_);
         if (!slept) break;
@@ -205,9 +205,38 @@ Task<void> Connection::run() {
     }
 }
 
+void Connection::report(std::string_view error) {
+    if (!problem_.empty() ? reported_ == problem_ : !reported_.empty()) return;
+    if (problem_.empty()) {
+        log_.warning("server {} cannot be reached ({}); trying on", address().text, error);
+        reported_ = error;
+    } else {
+        log_.error("server {}: {}", address().text, problem_);
+        reported_ = problem_;
+    }
+}
+
 Task<Result<std::unique_ptr<Stream>>> Connection::connect() {
     auto stream = co_await or_return(
         co_await TcpStream::connect(reactor_, address(), options_.tcp, life_));
+    if (options_.tls != nullptr) co_return co_await open_tls(std::move(stream));
+    co_return stream;
+}
+
+Task<Result<std::unique_ptr<Stream>>> Connection::open_tls(std::unique_ptr<TcpStream> tcp) {
+    TlsStream::Peer peer = {
+        .context = options_.tls, .host = address().host, .procedure = options_.tls_procedure};
+    auto stream = co_await or_return(
+        co_await TlsStream::open(reactor_, std::move(tcp), std::move(peer), life_, problem_));
+    if (options_.tls->options().unchecked_server) {
+        log_.warning(
+            "server {} is NOT VERIFIED, as the options say: whoever answers there "
+            "reads and changes everything ({})",
+            address().text,
+            stream->description());
+    } else {
+        log_.info("server {}: {}", address().text, stream->description());
+    }
     co_return stream;
 }
 

@@ -4,8 +4,10 @@
 #include "base/gate.hpp"
 #include "base/log.hpp"
 #include "net/rpc/call.hpp"
+#include "net/rpc/message.hpp"
 #include "net/rpc/server_address.hpp"
 #include "net/rpc/tcp_stream.hpp"
+#include "net/rpc/tls_context.hpp"
 #include "net/rpc/wait_list.hpp"
 #include "reactor/loop_statistics.hpp"
 #include "reactor/reactor.hpp"
@@ -14,6 +16,8 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace dpfs::rpc {
@@ -39,6 +43,8 @@ class ConnectionOwner {
 struct ConnectionOptions {
     std::vector<ServerAddress> addresses;  ///< tried in turn; not empty
     TcpOptions tcp = {};
+    std::shared_ptr<const TlsContext> tls = {};  ///< nullptr: none
+    Procedure tls_procedure = {};                ///< of the program that is asked for TLS
     Duration retry_time_min = milliseconds(50);  ///< between attempts, doubled up to the next
     Duration retry_time_max = seconds(5);
     Duration answer_time_max = seconds(60);  ///< without an answer it is made anew
@@ -107,6 +113,9 @@ class Connection {
 
     Task<void> run();
     Task<Result<std::unique_ptr<Stream>>> connect();
+    Task<Result<std::unique_ptr<Stream>>> open_tls(std::unique_ptr<TcpStream> tcp);
+    /// Says once why `error` keeps us from the server: again only if it is something else.
+    void report(std::string_view error);
     Task<void> serve();  // one connection, until it is broken
     Task<void> send_loop();
     Task<void> receive_loop();
@@ -136,6 +145,8 @@ class Connection {
     const Logger log_;
 
     std::unique_ptr<Stream> stream_;  // of the connection that there is
+    std::string problem_;             // what the last stream said of its failure
+    std::string reported_;            // since it worked
     std::size_t address_index_ = 0;
     bool stopping_ = false;
     bool connected_ = false;      // the loops run, and nothing has broken

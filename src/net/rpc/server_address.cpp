@@ -55,7 +55,8 @@ std::expected<std::vector<ServerAddress>, std::string> resolve_server(
     const std::unique_ptr<addrinfo, FreeAddresses> list(found);
     std::vector<ServerAddress> addresses;
     for (const addrinfo* each = list.get(); each != nullptr; each = each->ai_next) {
-        ServerAddress address{.size = each->ai_addrlen, .text = std::string(text)};
+        ServerAddress address{
+            .size = each->ai_addrlen, .text = std::string(text), .host = parts.host};
         std::memcpy(&address.address, each->ai_addr, each->ai_addrlen);
         addresses.push_back(std::move(address));
     }

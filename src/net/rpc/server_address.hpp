@@ -15,6 +15,7 @@ struct ServerAddress {
     sockaddr_storage address = {};
     socklen_t size = 0;
     std::string text = {};  ///< as it was written, for messages
+    std::string host = {};  ///< of it, without the port
 };
 
 /// Reads HOST, HOST:PORT or [V6]:PORT, and asks the resolver: blocks, for start-up. All the

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <span>
+#include <string_view>
 #include <sys/uio.h>
 
 namespace dpfs::rpc {
@@ -33,6 +34,8 @@ class Stream {
     /// least one, and no more than there are.
     virtual Task<Result<std::size_t>> receive(std::span<iovec> to,
                                               reactor::CancelSource& cancel) = 0;
+    /// Why it failed, and what to do about it, where an errno does not say so; else empty.
+    [[nodiscard]] virtual std::string_view problem() const noexcept { return {}; }
 };
 
 }  // namespace dpfs::rpc

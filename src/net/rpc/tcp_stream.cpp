@@ -100,7 +100,8 @@ Task<Result<void>> TcpStream::send(std::span<iovec> buffers, reactor::CancelSour
         msghdr message = {};
         message.msg_iov = buffers.data();
         message.msg_iovlen = std::min(buffers.size(), iovec_count_max);
-        const auto sent = co_await reactor_.sendmsg(fd_.get(), message, 0, {.cancel = &cancel});
+        const reactor::Limit limit = {.deadline = deadline_, .cancel = &cancel};
+        const auto sent = co_await reactor_.sendmsg(fd_.get(), message, 0, limit);
         if (!sent) co_return fail(sent.error());
         buffers = without(buffers, *sent);
     }
@@ -112,7 +113,8 @@ Task<Result<std::size_t>> TcpStream::receive(std::span<iovec> to,
     msghdr message = {};
     message.msg_iov = to.data();
     message.msg_iovlen = to.size();
-    const auto received = co_await reactor_.recvmsg(fd_.get(), message, 0, {.cancel = &cancel});
+    const reactor::Limit limit = {.deadline = deadline_, .cancel = &cancel};
+    const auto received = co_await reactor_.recvmsg(fd_.get(), message, 0, limit);
     if (!received) co_return fail(received.error());
     if (*received == 0) co_return fail(Errno::connection_reset);
     co_return *received;

@@ -35,12 +35,15 @@ class TcpStream final : public Stream {
     Task<Result<std::size_t>> receive(std::span<iovec> to,
                                       reactor::CancelSource& cancel) override;
 
+    /// Until when transfers may take that begin from now on; then they end with ETIMEDOUT.
+    void set_deadline(Instant deadline) noexcept { deadline_ = deadline; }
     /// For who runs another protocol above it.
     [[nodiscard]] int fd() const noexcept { return fd_.get(); }
 
   private:
     reactor::Reactor& reactor_;
     UniqueFd fd_;
+    Instant deadline_ = Instant::never();
 };
 
 }  // namespace dpfs::rpc
