@@ -90,6 +90,8 @@ NfsFs::NfsFs(NfsOptions options, Logger log)
     : options_(std::move(options)),
       log_(std::move(log)),
       entry_valid_(options_.entry_valid.value_or(policy_duration(options_.cache))),
+      file_entry_valid_(options_.entry_valid.value_or(
+          options_.cache == CachePolicy::always ? entry_valid_ : Duration{})),
       attributes_valid_(options_.attributes_valid.value_or(policy_duration(options_.cache))),
       identities_(options_),
       instance_(random_number()),
@@ -277,11 +279,12 @@ Result<fuse::Entry> NfsFs::enter(const nfs4::FileHandle& handle,
                                  const nfs4::FileSystemId& above) {
     const auto inode = inodes_.reference(handle, found);
     if (!inode) return fail(inode.error());
-    fuse::Entry entry{.node = inodes_.node_of(*inode),
-                      .generation = 0,
-                      .attributes = attributes_of(found),
-                      .entry_valid = entry_valid_,
-                      .attributes_valid = attributes_valid_};
+    fuse::Entry entry{
+        .node = inodes_.node_of(*inode),
+        .generation = 0,
+        .attributes = attributes_of(found),
+        .entry_valid = found.type == nfs4::FileType::regular ? file_entry_valid_ : entry_valid_,
+        .attributes_valid = attributes_valid_};
     (*inode)->may_have_set_id.store(set_id_bits(found.mode) != 0);
     const bool is_other_file_system = found.fsid != above;
     if (is_other_file_system && found.type == nfs4::FileType::directory) {

@@ -527,6 +527,9 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     const NfsOptions options_;
     const Logger log_;
     const Duration entry_valid_;
+    /// Of regular files. Zero where it is close to open: an open by name then begins with a
+    /// LOOKUP, whose attributes tell the tenant's kernel the size that OPEN cannot tell it.
+    const Duration file_entry_valid_;
     const Duration attributes_valid_;
     const Identities identities_;
     const std::uint64_t instance_;  // random: owners of one start are not those of another
