@@ -3,6 +3,7 @@
 
 #include "base/result.hpp"
 #include "hal/vhost_user/served_socket.hpp"
+#include "net/rpc/tls_context.hpp"
 
 #include <fmt/format.h>
 
@@ -78,6 +79,28 @@ Parsed<void> check_directory(const DeviceConfig& device) {
     return {};
 }
 
+/// The files that TLS takes are read: what is wrong with them is said before anything starts.
+Parsed<void> check_tls(const DeviceConfig& device) {
+    const rpc::TlsOptions& tls = device.nfs.client.tls;
+    if (device.backend != Backend::nfs || tls.mode == rpc::TlsMode::off) return {};
+    const auto made = rpc::TlsContext::make(tls);
+    if (!made) return wrong_at(device.places, "nfs_tls", made.error());
+    return {};
+}
+
+/// Who names certificates and does not turn TLS on believes to be safe, and is not.
+Parsed<void> check_tls_is_on(const DeviceConfig& device) {
+    const rpc::TlsOptions& tls = device.nfs.client.tls;
+    const bool is_set = !tls.ca_file.empty() || !tls.certificate_file.empty() ||
+                        !tls.key_file.empty() || !tls.server_name.empty() ||
+                        tls.unchecked_server;
+    if (tls.mode == rpc::TlsMode::on || !is_set) return {};
+    return wrong_at(device.places,
+                    "nfs_tls",
+                    "there are other nfs_tls_ options, but TLS is off; write nfs_tls = \"on\", "
+                    "or leave them out");
+}
+
 Parsed<void> check_cpus(const DaemonConfig& daemon) {
     cpu_set_t allowed;
     CPU_ZERO(&allowed);
@@ -98,6 +121,7 @@ Parsed<void> check_cpus(const DaemonConfig& daemon) {
 Parsed<void> check_agreement(const Config& config) {
     std::map<std::string, const DeviceConfig*, std::less<>> by_socket;
     for (const DeviceConfig& device : config.devices) {
+        if (auto checked = check_tls_is_on(device); !checked) return checked;
         const auto [other, added] = by_socket.emplace(device.transport.socket_path, &device);
         if (!added) {
             return wrong_at(
@@ -115,6 +139,7 @@ Parsed<void> check_surroundings(const Config& config) {
     if (auto checked = check_cpus(config.daemon); !checked) return checked;
     for (const DeviceConfig& device : config.devices) {
         if (auto checked = check_directory(device); !checked) return checked;
+        if (auto checked = check_tls(device); !checked) return checked;
         if (auto checked = check_socket(device); !checked) return checked;
     }
     return {};

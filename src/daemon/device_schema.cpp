@@ -16,6 +16,7 @@ using hal::vhost_user::SocketOwnership;
 using mirror::MirrorOptions;
 using nfs::NfsOptions;
 using nfs4::ClientOptions;
+using rpc::TlsOptions;
 
 // Choices stand in the order of their enum.
 constexpr std::array<std::string_view, 3> readdirplus_modes = {"never", "adaptive", "always"};
@@ -26,12 +27,15 @@ constexpr std::array<std::string_view, 2> write_modes = {"unstable", "stable"};
 constexpr std::array<std::string_view, 3> squash_policies = {"none", "root", "all"};
 constexpr std::array<std::string_view, 3> submount_policies = {"announce", "cross", "refuse"};
 
+constexpr std::array<std::string_view, 2> tls_modes = {"off", "on"};
+
 constexpr std::int64_t ns_per_ms = 1'000'000;
 constexpr std::int64_t ns_per_s = 1'000'000'000;
 constexpr std::int64_t id_max = 4'294'967'294;    // the id of all ones means "none"
 constexpr std::int64_t year_ms = 31'536'000'000;  // longer than any mount
 
 constexpr ValueRange path_size = {.min = 1, .max = 4095};  // PATH_MAX
+constexpr ValueRange optional_path_size = {.min = 0, .max = 4095};
 constexpr ValueRange map_entry_size = {.min = 1, .max = 64};
 
 constexpr std::array device_rows = {
@@ -360,6 +364,52 @@ constexpr std::array nfs_rows = {
     option<&Device::nfs, &NfsOptions::client, &ClientOptions::privileged_port>(
         {.key = "nfs_privileged_port",
          .help = "Connects from a port below 1024, as servers may ask that trust root only.",
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::client, &ClientOptions::tls, &TlsOptions::mode>(
+        {.key = "nfs_tls",
+         .placeholder = "MODE",
+         .help = "on: RPC-with-TLS (RFC 9289, TLS 1.3); a server without it, or with a "
+                 "certificate that is not right, is refused. off: everybody on the way can "
+                 "read and change everything.",
+         .range = {.choices = tls_modes},
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::client, &ClientOptions::tls, &TlsOptions::ca_file>(
+        {.key = "nfs_tls_ca_file",
+         .placeholder = "PATH",
+         .help = "PEM file of the CAs that may have signed the server's certificate. Empty: "
+                 "those that the system trusts.",
+         .range = optional_path_size,
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs,
+           &NfsOptions::client,
+           &ClientOptions::tls,
+           &TlsOptions::certificate_file>(
+        {.key = "nfs_tls_certificate_file",
+         .placeholder = "PATH",
+         .help = "PEM file with this client's certificate and its chain, for servers that ask "
+                 "for one. Empty: none.",
+         .range = optional_path_size,
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::client, &ClientOptions::tls, &TlsOptions::key_file>(
+        {.key = "nfs_tls_key_file",
+         .placeholder = "PATH",
+         .help = "PEM file with the key of that certificate, without a password.",
+         .range = optional_path_size,
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::client, &ClientOptions::tls, &TlsOptions::server_name>(
+        {.key = "nfs_tls_server_name",
+         .placeholder = "NAME",
+         .help = "The name, or numeric address, that the server's certificate must be for. "
+                 "Empty: that of server.",
+         .range = {.min = 0, .max = 255},
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs,
+           &NfsOptions::client,
+           &ClientOptions::tls,
+           &TlsOptions::unchecked_server>(
+        {.key = "nfs_tls_insecure_unchecked_server",
+         .help = "DANGEROUS: any certificate will do, so whoever gets between can read and "
+                 "change everything. For tests only.",
          .backends = only(Backend::nfs)}),
     option<&Device::nfs, &NfsOptions::client, &ClientOptions::answer_time_max>(
         {.key = "nfs_answer_time_s",
