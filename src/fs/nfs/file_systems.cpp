@@ -27,8 +27,6 @@ std::string_view name_of(Feature feature) noexcept {
             return "CLONE";
         case Feature::copy_offload:
             return "asynchronous COPY";
-        case Feature::read_plus:
-            return "READ_PLUS";
     }
     return "unknown operation";
 }

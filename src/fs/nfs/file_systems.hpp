@@ -20,7 +20,6 @@ enum class Feature : std::uint8_t {
     copy,
     clone,
     copy_offload,  ///< a copy that goes on by itself, and can be asked about
-    read_plus,
 };
 /// The operation's name, for messages.
 [[nodiscard]] std::string_view name_of(Feature feature) noexcept;
