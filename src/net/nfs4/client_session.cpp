@@ -72,8 +72,9 @@ Task<Result<bool>> Client::bind(Lane& lane) {
     co_await or_return(co_await lane.run_early(request));
     if (request.status() != Status::ok) co_return false;
     const Identity identity = co_await or_return(co_await exchange_id(lane));
-    co_return identity.client_id == lane.session_.client_id&& identity.server ==
-        *lane.session_.server;
+    const bool is_same = identity.client_id == lane.session_.client_id &&
+                         identity.server == *lane.session_.server;
+    co_return is_same;
 }
 
 Task<Result<Client::Identity>> Client::exchange_id(Lane& lane) {
@@ -132,7 +133,8 @@ Task<Result<void>> Client::establish(Lane& lane) {
     choose_sizes(session_);
     lane.adopt(session_);
     lane.connection_.fail_all(Errno::stale);
-    if (!is_new_client && old.epoch != 0 && !is_lost(old.epoch)) {
+    // Also one that we gave up: it may live on at the server, which has room for a few.
+    if (!is_new_client && old.epoch != 0) {
         co_await or_return(co_await destroy_session(lane, old));
     }
     if (!is_reclaimed_) co_await or_return(co_await reclaim(lane));

@@ -59,7 +59,11 @@ Task<Result<void>> Lane::run(Request& request,
                              Duration time_max) {
     counters_.requests.add();
     Backoff backoff;
-    if (time_max == Duration{}) time_max = client_.options().request_time_max;
+    // What makes a session, and reclaims states in it, is no request of a tenant's: to give it
+    // up would be to lose what it reclaims.
+    if (time_max == Duration{} && !request.call.early) {
+        time_max = client_.options().request_time_max;
+    }
     request.call.deadline =
         time_max == Duration{} ? Instant::never() : reactor_.now() + time_max;
     for (;;) {
