@@ -104,6 +104,21 @@ TEST_F(NfsStateTest, an_unlock_under_way_while_the_server_restarts_is_made_again
     EXPECT_EQ(record.back(), "LOCKU");
 }
 
+TEST_F(NfsStateTest, a_reclaim_outlasts_the_time_that_requests_have) {
+    options.client.request_time_max = milliseconds(200);
+    peer.add_file("a");
+    const fuse::NodeId node = look_up("a");
+    const auto file = open(node);
+    ASSERT_TRUE(run(fs().setlk(context(), node, file->handle, lock_of(0, 9))));
+    peer.restart();
+    peer.answer(Op::open, Status::grace, 6);  // 1.3 s in all
+    peer.take_record();
+    EXPECT_EQ(read(node, file->handle, 0, 1).error(), Errno::timed_out);
+    ASSERT_TRUE(peer.wait_for("LOCK"));
+    // A lock that was lost would make it EIO.
+    EXPECT_TRUE(read(node, file->handle, 0, 1));
+}
+
 TEST_F(NfsStateTest, what_comes_late_in_an_open_is_asked_for_again) {
     peer.add_file("a");
     const fuse::NodeId node = look_up("a");
