@@ -146,12 +146,13 @@ Task<Result<void>> Lane::wait_in(rpc::WaitList& list, reactor::Limit limit) {
 
 /// Ends the waits of requests whose time is over. Without a limit of time it does not run.
 Task<void> Lane::watch_waits() {
-    while (!stopping_ && !(slot_waiters_.empty() && session_waiters_.empty())) {
+    // Whoever has started it is not in a list yet.
+    do {
         const auto slept = co_await reactor_.sleep(watch_interval, &life_);
         if (!slept) break;
         slot_waiters_.expire(reactor_.now());
         session_waiters_.expire(reactor_.now());
-    }
+    } while (!(slot_waiters_.empty() && session_waiters_.empty()));
     watches_waits_ = false;
 }
 
