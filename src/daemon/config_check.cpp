@@ -101,6 +101,35 @@ Parsed<void> check_tls_is_on(const DeviceConfig& device) {
                     "or leave them out");
 }
 
+/// Two clients of one name would end each other's state at the server; one for two is one.
+Parsed<void> check_nfs_clients(const DeviceConfig& device, const DeviceConfig& other) {
+    if (device.backend != Backend::nfs || other.backend != Backend::nfs) return {};
+    const nfs::NfsOptions& a = device.nfs;
+    const nfs::NfsOptions& b = other.nfs;
+    const bool share = !a.shared_client.empty() && a.shared_client == b.shared_client;
+    if (share && a.client != b.client) {
+        return wrong_at(
+            device.places,
+            "nfs_share",
+            fmt::format("'{}' is shared with another device ({}), which has another server, or "
+                        "other options of its client; make them the same, or share under "
+                        "another name",
+                        a.shared_client,
+                        other.places.of("nfs_share")));
+    }
+    if (!share && !a.client.owner.empty() && a.client.owner == b.client.owner &&
+        a.client.servers == b.client.servers) {
+        return wrong_at(
+            device.places,
+            "nfs_owner",
+            fmt::format("'{}' is that of another device ({}), and the server would take them "
+                        "for one; name another, or share the client (nfs_share)",
+                        a.client.owner,
+                        other.places.of("nfs_owner")));
+    }
+    return {};
+}
+
 Parsed<void> check_cpus(const DaemonConfig& daemon) {
     cpu_set_t allowed;
     CPU_ZERO(&allowed);
@@ -122,6 +151,10 @@ Parsed<void> check_agreement(const Config& config) {
     std::map<std::string, const DeviceConfig*, std::less<>> by_socket;
     for (const DeviceConfig& device : config.devices) {
         if (auto checked = check_tls_is_on(device); !checked) return checked;
+        for (const DeviceConfig& other : config.devices) {
+            if (&other == &device) break;
+            if (auto checked = check_nfs_clients(device, other); !checked) return checked;
+        }
         const auto [other, added] = by_socket.emplace(device.transport.socket_path, &device);
         if (!added) {
             return wrong_at(

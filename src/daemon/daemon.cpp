@@ -66,7 +66,7 @@ int Daemon::start() {
     reactors_ = std::move(*reactors);
 
     for (const DeviceConfig& device : config_.devices) {
-        auto tenant = Tenant::make(device, reactors_->place(device), sink_);
+        auto tenant = Tenant::make(device, reactors_->place(device), nfs_clients_, sink_);
         if (!tenant) return fail_start(tenant.error(), exit_usage);
         if (const auto started = (*tenant)->start(); !started) {
             return fail_start(started.error(), exit_usage);

@@ -44,6 +44,7 @@ class Daemon {
     LogSink& sink_;
     Signals& signals_;
     std::unique_ptr<ReactorSets> reactors_;
+    nfs::SharedClients nfs_clients_;
     std::vector<std::unique_ptr<Tenant>> tenants_;  // started ones; destroyed before reactors_
 };
 

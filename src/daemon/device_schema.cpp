@@ -345,6 +345,15 @@ constexpr std::array nfs_rows = {
                  "of the tenant are split.",
          .range = {.min = 32768, .max = 16 << 20, .multiple_of = 4096},
          .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::shared_client>(
+        {.key = "nfs_share",
+         .placeholder = "NAME",
+         .help = "Devices of one NAME share a client of their server: one session with its "
+                 "slots, connections and lease, so that one of them can use up what the others "
+                 "need. Their server, and nfs_ options that are about it, must be the same. "
+                 "Empty: each device has its own.",
+         .range = {.min = 0, .max = 255},
+         .backends = only(Backend::nfs)}),
     option<&Device::nfs, &NfsOptions::client, &ClientOptions::owner>(
         {.key = "nfs_owner",
          .placeholder = "TEXT",

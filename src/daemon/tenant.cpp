@@ -41,8 +41,22 @@ nfs::NfsOptions nfs_options(const DeviceConfig& config) {
     return options;
 }
 
+Parsed<std::unique_ptr<fuse::FileSystem>> make_nfs(const DeviceConfig& config,
+                                                   const Placement& placement,
+                                                   nfs::SharedClients& clients,
+                                                   const Logger& log) {
+    nfs::NfsOptions options = nfs_options(config);
+    const std::vector<reactor::Reactor*> reactors = placement.reactors();
+    auto client = clients.client_for(options, reactors, log);
+    if (!client) return wrong(std::move(client.error()));
+    auto made = nfs::NfsFs::make(std::move(options), std::move(*client), reactors, log);
+    if (!made) return wrong(std::move(made.error()));
+    return std::move(*made);
+}
+
 Parsed<std::unique_ptr<fuse::FileSystem>> make_file_system(const DeviceConfig& config,
                                                            const Placement& placement,
+                                                           nfs::SharedClients& nfs_clients,
                                                            const Logger& log) {
     switch (config.backend) {
         case Backend::null:
@@ -53,11 +67,8 @@ Parsed<std::unique_ptr<fuse::FileSystem>> make_file_system(const DeviceConfig& c
             if (!mirror) return wrong(std::move(mirror.error()));
             return std::move(*mirror);
         }
-        case Backend::nfs: {
-            auto made = nfs::NfsFs::make(nfs_options(config), placement.reactors(), log);
-            if (!made) return wrong(std::move(made.error()));
-            return std::move(*made);
-        }
+        case Backend::nfs:
+            return make_nfs(config, placement, nfs_clients, log);
     }
     return wrong("no such back end");
 }
@@ -88,9 +99,11 @@ std::vector<reactor::Reactor*> Placement::reactors() const {
 
 Parsed<std::unique_ptr<Tenant>> Tenant::make(DeviceConfig config,
                                              Placement placement,
+                                             nfs::SharedClients& nfs_clients,
                                              LogSink& sink) {
     const Logger log(sink, fmt::format("device tag={}", config.transport.tag));
-    auto file_system = make_file_system(config, placement, log.child(name_of(config.backend)));
+    auto file_system =
+        make_file_system(config, placement, nfs_clients, log.child(name_of(config.backend)));
     if (!file_system) {
         return wrong(fmt::format("{}: {}", config.places.of({}), file_system.error()));
     }

@@ -5,6 +5,7 @@
 #include "base/task.hpp"
 #include "daemon/config.hpp"
 #include "daemon/value.hpp"
+#include "fs/nfs/shared_clients.hpp"
 #include "fuse/file_system.hpp"
 #include "fuse/session.hpp"
 #include "hal/vhost_user/device.hpp"
@@ -42,6 +43,7 @@ class Tenant {
     /// Opens the back end; blocks. Errors: one line, with the place in the configuration.
     static Parsed<std::unique_ptr<Tenant>> make(DeviceConfig config,
                                                 Placement placement,
+                                                nfs::SharedClients& nfs_clients,
                                                 LogSink& sink);
     Tenant(const Tenant&) = delete;
     Tenant& operator=(const Tenant&) = delete;

@@ -34,14 +34,14 @@ CopyNews judge(const nfs4::CopyOutcome& outcome) {
 void NfsFs::copy_ended(const nfs4::CopyOutcome& outcome) {
     reactor::Reactor* const waiter = copies_.ended(outcome);
     if (waiter != nullptr) {
-        places_.front()->background.spawn(wake_copy(*waiter, outcome.copy));
+        home_place().background.spawn(wake_copy(*waiter, outcome.copy));
     }
 }
 
 Task<void> NfsFs::wake_copy(reactor::Reactor& waiter, nfs4::StateId copy) {
     co_await reactor::Reactor::switch_to(waiter);
     copies_.wake(copy);
-    co_await reactor::Reactor::switch_to(places_.front()->reactor);
+    co_await reactor::Reactor::switch_to(home_place().reactor);
 }
 
 /// A copy that the server makes on its own: until CB_OFFLOAD comes, or, because a callback may

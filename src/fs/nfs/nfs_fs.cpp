@@ -72,6 +72,16 @@ std::uint64_t random_number() {
 
 std::expected<std::unique_ptr<NfsFs>, std::string> NfsFs::make(
     NfsOptions options, std::vector<reactor::Reactor*> reactors, Logger log) {
+    auto client = nfs4::Client::make(options.client, reactors, log);
+    if (!client) return std::unexpected(std::move(client.error()));
+    return make(std::move(options), std::move(*client), reactors, std::move(log));
+}
+
+std::expected<std::unique_ptr<NfsFs>, std::string> NfsFs::make(
+    NfsOptions options,
+    std::shared_ptr<nfs4::Client> client,
+    const std::vector<reactor::Reactor*>& reactors,
+    Logger log) {
     if (auto wrong = Identities::check(options); !wrong.empty()) {
         return std::unexpected(std::move(wrong));
     }
@@ -79,10 +89,7 @@ std::expected<std::unique_ptr<NfsFs>, std::string> NfsFs::make(
     for (reactor::Reactor* const each : reactors) {
         made->places_.push_back(std::make_unique<Place>(*each));
     }
-    auto client =
-        nfs4::Client::make(made->options_.client, std::move(reactors), *made, made->log_);
-    if (!client) return std::unexpected(std::move(client.error()));
-    made->client_ = std::move(*client);
+    made->client_ = std::move(client);
     return made;
 }
 
@@ -101,7 +108,7 @@ NfsFs::NfsFs(NfsOptions options, Logger log)
 NfsFs::~NfsFs() = default;
 
 Task<Result<void>> NfsFs::start(reactor::Reactor& reactor) {
-    const auto started = co_await client_->start();
+    const auto started = co_await client_->start(*this, reactor);
     Result<void> found;
     if (started) found = co_await find_root(reactor);
     if (started && found) co_return Result<void>();
@@ -122,7 +129,7 @@ Task<void> NfsFs::stop(reactor::Reactor& reactor) {
     closing.spawn(close_places(closed));
     const auto slept = co_await reactor.sleep(farewell_time_max, &closed);
     static_cast<void>(slept);
-    co_await client_->stop();
+    co_await client_->stop(*this, reactor);
     co_await closing.close();
 }
 
@@ -135,9 +142,9 @@ Task<void> NfsFs::close_places(reactor::CancelSource& closed) {
     closed.cancel();
 }
 
-NfsFs::Place& NfsFs::place(const fuse::Context& context) noexcept {
+NfsFs::Place& NfsFs::place(const reactor::Reactor& reactor) noexcept {
     for (const auto& place : places_) {
-        if (&place->reactor == &context.reactor) return *place;
+        if (&place->reactor == &reactor) return *place;
     }
     DPFS_ASSERT(false);  // a request on a reactor that the device is not on
     return *places_.front();

@@ -58,6 +58,13 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     /// line.
     static std::expected<std::unique_ptr<NfsFs>, std::string> make(
         NfsOptions options, std::vector<reactor::Reactor*> reactors, Logger log);
+    /// The same with a client that others may use too, on the same reactors, made with the
+    /// options' client options.
+    static std::expected<std::unique_ptr<NfsFs>, std::string> make(
+        NfsOptions options,
+        std::shared_ptr<nfs4::Client> client,
+        const std::vector<reactor::Reactor*>& reactors,
+        Logger log);
     ~NfsFs() override;
 
     // --- nfs_fs.cpp
@@ -229,7 +236,12 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
         return client_->lane(context.reactor);
     }
     struct Place;
-    [[nodiscard]] Place& place(const fuse::Context& context) noexcept;
+    [[nodiscard]] Place& place(const reactor::Reactor& reactor) noexcept;
+    [[nodiscard]] Place& place(const fuse::Context& context) noexcept {
+        return place(context.reactor);
+    }
+    /// Where the client calls its holders.
+    [[nodiscard]] Place& home_place() noexcept { return place(client_->home().reactor()); }
     Task<void> close_all(std::shared_ptr<Unattended<void>> work);
     Task<void> close_places(reactor::CancelSource& closed);
     Task<Result<void>> find_root(reactor::Reactor& reactor);
@@ -534,8 +546,8 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     const Identities identities_;
     const std::uint64_t instance_;  // random: owners of one start are not those of another
 
-    std::unique_ptr<nfs4::Client> client_;
-    std::vector<std::unique_ptr<Place>> places_;  // one for each reactor; home's first
+    std::shared_ptr<nfs4::Client> client_;        // perhaps with others
+    std::vector<std::unique_ptr<Place>> places_;  // one for each reactor
 
     std::atomic<std::uint64_t> owner_count_ = 0;
     FileSystems file_systems_;

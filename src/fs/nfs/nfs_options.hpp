@@ -50,6 +50,8 @@ struct UserGroups {
 /// What an NfsFs serves, and how. Every field has a usable default but the server and export.
 struct NfsOptions {
     nfs4::ClientOptions client = {};
+    /// Those of one name use one client, whose options they agree on. Empty: one of its own.
+    std::string shared_client = {};
     std::string export_path = {};  ///< from the server's (pseudo) root
     bool read_only = false;
 

@@ -150,7 +150,7 @@ void NfsFs::states_revoked() {
 void NfsFs::lock_may_be_free(const nfs4::FileHandle& handle) {
     // Whoever waits tries again, for whatever file: to ask costs one round trip each.
     static_cast<void>(handle);
-    places_.front()->background.spawn(wake_lock_waiters());
+    home_place().background.spawn(wake_lock_waiters());
 }
 
 nfs4::Status NfsFs::recall(const nfs4::FileHandle& handle, const nfs4::StateId& delegation) {
@@ -166,7 +166,7 @@ Task<void> NfsFs::wake_lock_waiters() {
         const auto naps = place->naps;
         for (reactor::CancelSource* const nap : naps) nap->cancel();
     }
-    co_await reactor::Reactor::switch_to(places_.front()->reactor);
+    co_await reactor::Reactor::switch_to(home_place().reactor);
 }
 
 }  // namespace dpfs::nfs

@@ -123,7 +123,7 @@ Status Client::answer_operation(CallbackOp op, rpc::XdrReader& in, rpc::XdrWrite
             const StateId delegation = take_state_id(in);
             in.boolean();  // the file is about to be truncated: what is cached need not be kept
             const FileHandle handle(in.opaque(file_handle_size_max));
-            if (in.ok()) status = holder_.recall(handle, delegation);
+            status = in.ok() ? recall(handle, delegation) : Status::badxdr;
             break;
         }
         case CallbackOp::recall_slot:
@@ -133,12 +133,14 @@ Status Client::answer_operation(CallbackOp op, rpc::XdrReader& in, rpc::XdrWrite
             const FileHandle handle(in.opaque(file_handle_size_max));
             in.u64();
             in.opaque(opaque_max);
-            if (in.ok()) holder_.lock_may_be_free(handle);
+            if (!in.ok()) break;
+            for (StateHolder* const holder : holders_) holder->lock_may_be_free(handle);
             break;
         }
         case CallbackOp::offload: {
             const CopyOutcome outcome = take_copy_outcome(in);
-            if (in.ok()) holder_.copy_ended(outcome);
+            if (!in.ok()) break;
+            for (StateHolder* const holder : holders_) holder->copy_ended(outcome);
             break;
         }
         default:
@@ -183,6 +185,15 @@ Status Client::answer_sequence(rpc::XdrReader& in, rpc::XdrWriter& out) {
     out.u32(slot);
     out.u32(highest);
     out.u32(0);  // our own highest slot
+    return status;
+}
+
+/// Whose it is, nobody here knows.
+Status Client::recall(const FileHandle& handle, const StateId& delegation) {
+    Status status = Status::bad_stateid;
+    for (StateHolder* const holder : holders_) {
+        if (holder->recall(handle, delegation) == Status::ok) status = Status::ok;
+    }
     return status;
 }
 

@@ -38,10 +38,7 @@ Task<void> cancel_later(reactor::Reactor& reactor,
 }  // namespace
 
 std::expected<std::unique_ptr<Client>, std::string> Client::make(
-    ClientOptions options,
-    std::vector<reactor::Reactor*> reactors,
-    StateHolder& holder,
-    Logger log) {
+    ClientOptions options, std::vector<reactor::Reactor*> reactors, Logger log) {
     rpc::ConnectionOptions connection;
     connection.tcp.privileged_port = options.privileged_port;
     connection.answer_time_max = options.answer_time_max;
@@ -64,21 +61,16 @@ std::expected<std::unique_ptr<Client>, std::string> Client::make(
     if (options.owner.empty()) {
         options.owner = fmt::format("dpfs {} {}", host_name(), options.instance);
     }
-    return std::unique_ptr<Client>(new Client(std::move(options),
-                                              std::move(reactors),
-                                              holder,
-                                              std::move(log),
-                                              std::move(connection)));
+    return std::unique_ptr<Client>(new Client(
+        std::move(options), std::move(reactors), std::move(log), std::move(connection)));
 }
 
 Client::Client(ClientOptions options,
                std::vector<reactor::Reactor*> reactors,
-               StateHolder& holder,
                Logger log,
                rpc::ConnectionOptions connection)
     : options_(std::move(options)),
       log_(std::move(log)),
-      holder_(holder),
       verifier_(verifier_of(options_.verifier)) {
     const auto count = static_cast<std::uint32_t>(reactors.size());
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -97,9 +89,35 @@ Lane& Client::lane(const reactor::Reactor& reactor) noexcept {
     return *lanes_.front();
 }
 
-Task<Result<void>> Client::start() {
+Task<Result<void>> Client::start(StateHolder& holder, reactor::Reactor& reactor) {
+    co_await reactor::Reactor::switch_to(home().reactor());
+    holders_.push_back(&holder);
+    Result<void> outcome;
+    if (!std::exchange(is_begun_, true)) {
+        outcome = co_await start_lanes();
+    } else {
+        outcome = co_await wait_until_started();
+    }
+    co_await reactor::Reactor::switch_to(reactor);
+    co_return outcome;
+}
+
+Task<Result<void>> Client::start_lanes() {
     Lane& first = home();
     first.start();
+    co_await or_return(co_await wait_until_started());
+    for (const auto& lane : lanes_) {
+        if (lane.get() == &first) continue;
+        co_await reactor::Reactor::switch_to(lane->reactor());
+        lane->start();
+    }
+    co_await reactor::Reactor::switch_to(first.reactor());
+    first.background_.spawn(renew_loop());
+    co_return Result<void>();
+}
+
+Task<Result<void>> Client::wait_until_started() {
+    Lane& first = home();
     reactor::CancelSource too_late;
     Gate watch;
     reactor::CancelSource done;
@@ -111,17 +129,22 @@ Task<Result<void>> Client::start() {
     done.cancel();
     co_await watch.close();
     if (!outcome) co_return fail(refusal_);
-    for (const auto& lane : lanes_) {
-        if (lane.get() == &first) continue;
-        co_await reactor::Reactor::switch_to(lane->reactor());
-        lane->start();
-    }
-    co_await reactor::Reactor::switch_to(first.reactor());
-    first.background_.spawn(renew_loop());
     co_return Result<void>();
 }
 
-Task<void> Client::stop() {
+Task<void> Client::stop(StateHolder& holder, reactor::Reactor& reactor) {
+    co_await reactor::Reactor::switch_to(home().reactor());
+    std::erase(holders_, &holder);
+    while (reclaiming_ == &holder) {
+        home().reconnect();  // which ends what it has under way
+        const auto ended = co_await reclaim_waiters_.wait(home().reactor());
+        static_cast<void>(ended);
+    }
+    if (holders_.empty()) co_await stop_lanes();
+    co_await reactor::Reactor::switch_to(reactor);
+}
+
+Task<void> Client::stop_lanes() {
     for (std::size_t i = lanes_.size(); i-- > 1;) {
         co_await reactor::Reactor::switch_to(lanes_[i]->reactor());
         co_await lanes_[i]->stop();
@@ -165,7 +188,7 @@ void Client::heed(std::uint32_t status_flags, std::uint64_t epoch) {
     }
     if ((status_flags & revoked) != 0) {
         log_.warning("the server has revoked states of ours (flags {:#x})", status_flags);
-        holder_.states_revoked();
+        for (StateHolder* const holder : holders_) holder->states_revoked();
     }
     if ((status_flags & lease_moved) != 0) {
         log_.warning("the server has moved a file system elsewhere; we do not follow");

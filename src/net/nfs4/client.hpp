@@ -25,7 +25,7 @@ struct CopyOutcome {
 };
 
 /// What holds state at the server, and wants it back when the server has lost it.
-/// Thread: the home reactor's.
+/// Thread: the client's home reactor's.
 class StateHolder {
   public:
     /// Reclaims everything, in requests that `lane` runs early, after a new client id has been
@@ -38,8 +38,7 @@ class StateHolder {
     /// A blocked lock may be free now (CB_NOTIFY_LOCK).
     virtual void lock_may_be_free(const FileHandle& handle) = 0;
     /// The server wants a delegation back (CB_RECALL; RFC 8881, 20.2). ok: it will be returned
-    /// soon, in a request of its own; bad_stateid: it is not ours. Thread: any of the
-    /// reactors'.
+    /// soon, in a request of its own; bad_stateid: it is not ours.
     virtual Status recall(const FileHandle& handle, const StateId& delegation) = 0;
     /// An asynchronous copy has ended.
     virtual void copy_ended(const CopyOutcome& outcome) = 0;
@@ -48,30 +47,30 @@ class StateHolder {
     ~StateHolder() = default;
 };
 
-/// A client of one server: one client id, one session, one connection for each reactor.
+/// A client of one server: one client id, one session, one connection for each reactor; for one
+/// holder of states, or for several, which then share all of that, and the lease.
 ///
-/// Thread    lane(): any of the reactors'; start() and stop(): the first reactor's; the rest
-///           says so.
-/// Lifetime  between a start() that succeeded and the end of stop() its reactors and holder
-///           stay.
+/// Thread    lane(), start() and stop(): any of the reactors'; the rest says so.
+/// Lifetime  its reactors stay until it is gone, a holder from its start() to the end of its
+///           stop().
 /// Source    RFC 8881, 18.35 (EXCHANGE_ID), 18.36 (CREATE_SESSION), 2.10.
 class Client {
   public:
     /// Resolves the servers' names: blocks. `reactors` is not empty; the first is home. Errors:
     /// one line.
     static std::expected<std::unique_ptr<Client>, std::string> make(
-        ClientOptions options,
-        std::vector<reactor::Reactor*> reactors,
-        StateHolder& holder,
-        Logger log);
+        ClientOptions options, std::vector<reactor::Reactor*> reactors, Logger log);
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
     ~Client();
 
-    /// Makes the session. Errors: ETIMEDOUT: no server in time; others: it refuses us (logged).
-    Task<Result<void>> start();
-    /// Gives the session and the client id back, and waits until nothing is left.
-    Task<void> stop();
+    /// Makes the session, or waits until it is made. `reactor`: the caller's. Errors:
+    /// ETIMEDOUT: no server in time; others: it refuses us (logged). Also then stop() has to
+    /// follow.
+    Task<Result<void>> start(StateHolder& holder, reactor::Reactor& reactor);
+    /// The holder is left alone from then on. The last one's stop() ends all requests, gives
+    /// the session and the client id back, and waits until nothing is left.
+    Task<void> stop(StateHolder& holder, reactor::Reactor& reactor);
 
     /// The calling reactor's.
     [[nodiscard]] Lane& lane(const reactor::Reactor& reactor) noexcept;
@@ -96,7 +95,6 @@ class Client {
     friend class Lane;
     Client(ClientOptions options,
            std::vector<reactor::Reactor*> reactors,
-           StateHolder& holder,
            Logger log,
            rpc::ConnectionOptions connection);
 
@@ -120,12 +118,16 @@ class Client {
     Task<Result<Session>> create_session(Lane& lane, Identity identity);
     Result<Session> take_session(Request& request) const;
     Task<Result<void>> reclaim(Lane& lane);
+    Task<Result<void>> reclaim_states(Lane& lane);
     Task<Result<void>> learn_limits(Lane& lane);
     Task<Result<void>> destroy_session(Lane& lane, Session session);
     void choose_sizes(const Session& session) noexcept;
     Task<void> spread(Session session);
 
     // --- client.cpp
+    Task<Result<void>> start_lanes();
+    Task<Result<void>> wait_until_started();
+    Task<void> stop_lanes();
     Task<void> renew_loop();
     Task<void> say_goodbye();
 
@@ -145,16 +147,20 @@ class Client {
     [[nodiscard]] bool is_repeated(rpc::XdrReader in) const noexcept;
     Status answer_operation(CallbackOp op, rpc::XdrReader& in, rpc::XdrWriter& out);
     Status answer_sequence(rpc::XdrReader& in, rpc::XdrWriter& out);
+    Status recall(const FileHandle& handle, const StateId& delegation);
     void recall_slots(std::uint32_t highest);
     Task<void> limit_slots(std::uint32_t highest);
 
     ClientOptions options_;
     const Logger log_;
-    StateHolder& holder_;
     Verifier verifier_;  // of this start of the client
     std::vector<std::unique_ptr<Lane>> lanes_;
 
     // Home's.
+    std::vector<StateHolder*> holders_;
+    StateHolder* reclaiming_ = nullptr;  // whose reclaim() is under way
+    rpc::WaitList reclaim_waiters_;
+    bool is_begun_ = false;  // somebody has called start()
     Session session_;
     bool is_reclaimed_ = false;         // under this client id: RECLAIM_COMPLETE is done
     std::uint64_t finished_epoch_ = 0;  // of the last session that was made to the end

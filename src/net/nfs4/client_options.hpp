@@ -32,6 +32,8 @@ struct ClientOptions {
     /// A request that takes longer, whatever the reason, fails with ETIMEDOUT; 0: never.
     Duration request_time_max = {};
     Duration start_time_max = seconds(30);  ///< for the first session
+
+    bool operator==(const ClientOptions&) const = default;
 };
 
 }  // namespace dpfs::nfs4

@@ -236,7 +236,7 @@ void Client::choose_sizes(const Session& session) noexcept {
 }
 
 Task<Result<void>> Client::reclaim(Lane& lane) {
-    if (started_) co_await or_return(co_await holder_.reclaim(lane));
+    if (started_) co_await or_return(co_await reclaim_states(lane));
     const auto request = lane.request({});
     request->put(Op::reclaim_complete);
     request->writer().boolean(false);
@@ -246,6 +246,21 @@ Task<Result<void>> Client::reclaim(Lane& lane) {
     if (!taken && request->status() != Status::complete_already) co_return taken;
     is_reclaimed_ = true;
     co_return Result<void>();
+}
+
+Task<Result<void>> Client::reclaim_states(Lane& lane) {
+    const std::vector<StateHolder*> all = holders_;
+    Result<void> outcome;
+    for (StateHolder* const holder : all) {
+        // It may have gone while another's states were reclaimed.
+        if (std::ranges::find(holders_, holder) == holders_.end()) continue;
+        reclaiming_ = holder;
+        outcome = co_await holder->reclaim(lane);
+        reclaiming_ = nullptr;
+        reclaim_waiters_.wake_all();
+        if (!outcome) break;
+    }
+    co_return outcome;
 }
 
 Task<Result<void>> Client::learn_limits(Lane& lane) {

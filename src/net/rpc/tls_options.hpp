@@ -22,6 +22,8 @@ struct TlsOptions {
     /// Records after which new keys are agreed on, in either direction: long before what
     /// AES-GCM allows (RFC 8446, 5.5).
     std::uint64_t records_per_key_max = std::uint64_t{1} << 22;
+
+    bool operator==(const TlsOptions&) const = default;
 };
 
 }  // namespace dpfs::rpc

@@ -169,6 +169,18 @@ const Malformed catalogue[] = {
     {"socket_twice",
      "[[device]]\nbackend='null'\nsocket='/a'\n[[device]]\nbackend='null'\nsocket='/a'\n",
      "f.toml:6: socket: '/a' is that of another device (f.toml:3: socket); name another path"},
+    {"nfs_owner_twice",
+     "[[device]]\nbackend='nfs'\nserver=['s']\nexport='/'\nsocket='/a'\nnfs_owner='me'\n"
+     "[[device]]\nbackend='nfs'\nserver=['s']\nexport='/'\nsocket='/b'\nnfs_owner='me'\n",
+     "f.toml:12: nfs_owner: 'me' is that of another device (f.toml:6: nfs_owner), and the "
+     "server "
+     "would take them for one; name another, or share the client (nfs_share)"},
+    {"shared_with_another_server",
+     "[[device]]\nbackend='nfs'\nserver=['s']\nexport='/'\nsocket='/a'\nnfs_share='x'\n"
+     "[[device]]\nbackend='nfs'\nserver=['t']\nexport='/'\nsocket='/b'\nnfs_share='x'\n",
+     "f.toml:12: nfs_share: 'x' is shared with another device (f.toml:6: nfs_share), which has "
+     "another server, or other options of its client; make them the same, or share under "
+     "another name"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Catalogue,

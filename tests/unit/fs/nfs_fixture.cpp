@@ -25,18 +25,28 @@ NfsTest::~NfsTest() {
 }
 
 void NfsTest::start() {
-    auto made = NfsFs::make(options, {&reactor()}, Logger(*sink_, "test"));
-    ASSERT_TRUE(made.has_value());
-    fs_ = std::move(*made);
-    ASSERT_TRUE(run(fs_->start(reactor())));
-    peer.take_record();
+    fs_ = make_fs();
 }
 
 void NfsTest::stop() {
-    if (!fs_) return;
-    run(fs_->destroy(reactor()));
-    run(fs_->stop(reactor()));
-    fs_.reset();
+    if (fs_) end(std::move(fs_));
+}
+
+std::unique_ptr<NfsFs> NfsTest::make_fs() {
+    const Logger log(*sink_, "test");
+    const std::vector<reactor::Reactor*> reactors = {&reactor()};
+    auto client = clients.client_for(options, reactors, log);
+    EXPECT_TRUE(client.has_value());
+    auto made = NfsFs::make(options, std::move(client.value()), reactors, log);
+    EXPECT_TRUE(made.has_value());
+    EXPECT_TRUE(run((*made)->start(reactor())));
+    peer.take_record();
+    return std::move(made.value());
+}
+
+void NfsTest::end(std::unique_ptr<NfsFs> ended) {
+    run(ended->destroy(reactor()));
+    run(ended->stop(reactor()));
 }
 
 void NfsTest::cancel() {

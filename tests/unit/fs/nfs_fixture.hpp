@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fs/nfs/nfs_fs.hpp"
+#include "fs/nfs/shared_clients.hpp"
 #include "nfs_peer.hpp"
 #include "reactor/blocking_pool.hpp"
 #include "reactor/reactor_threads.hpp"
@@ -28,6 +29,9 @@ class NfsTest : public testing::Test {
         return *fs_;
     }
     void stop();
+    /// Another one with `options`, started; to be ended by end().
+    std::unique_ptr<NfsFs> make_fs();
+    void end(std::unique_ptr<NfsFs> ended);
 
     /// Begins `work` on the reactor's thread.
     template <class T>
@@ -63,6 +67,7 @@ class NfsTest : public testing::Test {
 
     NfsPeer peer;
     NfsOptions options;
+    SharedClients clients;
     reactor::CancelSource cancel_source;
     reactor::Reactor& reactor() { return threads_->reactor(0); }
     fuse::Context& context() { return *context_; }

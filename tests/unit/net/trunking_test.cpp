@@ -39,7 +39,7 @@ class TrunkingTest : public testing::Test {
         for (std::size_t i = 0; i < reactor_count; ++i) all.push_back(&threads_->reactor(i));
         ClientOptions options;
         options.servers = {fmt::format("127.0.0.1:{}", server_.port())};
-        client_ = std::move(Client::make(options, all, holder_, Logger(*sink_, "")).value());
+        client_ = std::move(Client::make(options, all, Logger(*sink_, "")).value());
     }
     ~TrunkingTest() override {
         threads_->stop_all();
@@ -60,10 +60,10 @@ class TrunkingTest : public testing::Test {
         done.set_value();
     }
     Task<void> start() {
-        const auto started = co_await client_->start();
+        const auto started = co_await client_->start(holder_, threads_->reactor(0));
         EXPECT_TRUE(started);
     }
-    Task<void> stop() { return client_->stop(); }
+    Task<void> stop() { return client_->stop(holder_, threads_->reactor(0)); }
 
     /// `count` requests, one after the other.
     Task<void> ask(std::size_t index, int count) {
