@@ -127,7 +127,9 @@ Status Client::answer_operation(CallbackOp op, rpc::XdrReader& in, rpc::XdrWrite
             break;
         }
         case CallbackOp::recall_slot:
-            recall_slots(in.u32());
+            if (const std::uint32_t highest = in.u32(); in.ok()) {
+                want_slots(highest, session_.epoch);
+            }
             break;
         case CallbackOp::notify_lock: {
             const FileHandle handle(in.opaque(file_handle_size_max));
@@ -195,18 +197,6 @@ Status Client::recall(const FileHandle& handle, const StateId& delegation) {
         if (holder->recall(handle, delegation) == Status::ok) status = Status::ok;
     }
     return status;
-}
-
-void Client::recall_slots(std::uint32_t highest) {
-    home().background_.spawn(limit_slots(highest));
-}
-
-Task<void> Client::limit_slots(std::uint32_t highest) {
-    for (const auto& lane : lanes_) {
-        co_await reactor::Reactor::switch_to(lane->reactor());
-        lane->limit_slots(highest);
-    }
-    co_await reactor::Reactor::switch_to(home().reactor());
 }
 
 }  // namespace dpfs::nfs4

@@ -148,8 +148,15 @@ class Client {
     Status answer_operation(CallbackOp op, rpc::XdrReader& in, rpc::XdrWriter& out);
     Status answer_sequence(rpc::XdrReader& in, rpc::XdrWriter& out);
     Status recall(const FileHandle& handle, const StateId& delegation);
-    void recall_slots(std::uint32_t highest);
-    Task<void> limit_slots(std::uint32_t highest);
+    // --- client_slots.cpp
+    /// The highest slot that the server wants to see used. Thread: any; home's.
+    [[nodiscard]] std::uint32_t slot_target() const noexcept { return slot_target_.load(); }
+    void want_slots(std::uint32_t highest, std::uint64_t epoch);
+    Task<void> change_slots();
+    Task<void> limit_lanes(std::uint32_t highest, std::uint64_t epoch);
+    void use_all_slots(const Session& session) noexcept;
+    /// The highest slot that may be in use. Thread: any.
+    [[nodiscard]] std::uint32_t highest_slot() const noexcept { return highest_slot_.load(); }
 
     ClientOptions options_;
     const Logger log_;
@@ -164,6 +171,7 @@ class Client {
     Session session_;
     bool is_reclaimed_ = false;         // under this client id: RECLAIM_COMPLETE is done
     std::uint64_t finished_epoch_ = 0;  // of the last session that was made to the end
+    bool is_changing_slots_ = false;
     Instant next_rebind_ = {};
     bool started_ = false;
     Errno refusal_ = Errno::timed_out;
@@ -174,6 +182,8 @@ class Client {
     std::atomic<std::uint64_t> client_id_ = 0;
     std::atomic<std::uint64_t> incarnation_ = 0;
     std::atomic<std::uint64_t> lost_epoch_ = 0;
+    std::atomic<std::uint32_t> slot_target_ = 0;
+    std::atomic<std::uint32_t> highest_slot_ = 0;
     std::atomic<std::uint32_t> lease_time_ = 90;
     std::atomic<std::uint32_t> read_size_max_ = 0;
     std::atomic<std::uint32_t> write_size_max_ = 0;

@@ -131,6 +131,7 @@ Task<Result<void>> Client::establish(Lane& lane) {
     callback_sequence_ = 0;
     callback_reply_.clear();
     choose_sizes(session_);
+    use_all_slots(session_);
     lane.adopt(session_);
     lane.connection_.fail_all(Errno::stale);
     // Also one that we gave up: it may live on at the server, which has room for a few.

@@ -34,6 +34,7 @@ Task<void> Lane::stop() {
     life_.cancel();
     slot_waiters_.wake_all();
     session_waiters_.wake_all();
+    drain_waiters_.wake_all();
     co_await connection_.stop();
     co_await background_.close();
 }
@@ -89,9 +90,9 @@ Task<Result<void>> Lane::run(Request& request,
 
 Task<Result<Lane::Next>> Lane::attempt(Request& request, reactor::CancelSource* cancel) {
     const Ticket ticket = co_await or_return(co_await take_slot(request.call, cancel));
-    const auto highest = std::max<std::uint32_t>(session_.slot_count, 1) - 1;
     request.seal();
-    request.set_sequence(ticket.session, ticket.sequence, number_of(ticket.index), highest);
+    request.set_sequence(
+        ticket.session, ticket.sequence, number_of(ticket.index), client_.highest_slot());
     request.call.was_sent = false;
     const auto next = co_await perform_in(ticket, request, cancel);
     if (next || !request.call.was_sent) {
@@ -169,7 +170,10 @@ Result<Lane::Next> Lane::judge_sequence(Request& request, const Ticket& ticket) 
     count_sequence(ticket);
     if (ticket.epoch == session_.epoch) {
         last_sequence_ = request.call.sent_at();
-        limit_slots(target);
+        if (target != heeded_target_ && !stopping_) {
+            heeded_target_ = target;
+            background_.spawn(report_target(target, ticket.epoch));
+        }
         if (flags != heeded_flags_) heed(flags, ticket.epoch);
     }
     return judge_compound(request);
@@ -215,6 +219,12 @@ void Lane::heed(std::uint32_t status_flags, std::uint64_t epoch) {
     const std::uint32_t news = status_flags & ~heeded_flags_;
     heeded_flags_ = status_flags;
     if (news != 0 && !stopping_) background_.spawn(report_flags(news, epoch));
+}
+
+Task<void> Lane::report_target(std::uint32_t highest, std::uint64_t epoch) {
+    co_await reactor::Reactor::switch_to(client_.home().reactor());
+    client_.want_slots(highest, epoch);
+    co_await reactor::Reactor::switch_to(reactor_);
 }
 
 Task<void> Lane::report_flags(std::uint32_t status_flags, std::uint64_t epoch) {

@@ -113,8 +113,10 @@ class Lane final : rpc::ConnectionOwner {
     }
     void reconnect() noexcept { connection_.restart(); }
     [[nodiscard]] Instant last_sequence() const noexcept { return last_sequence_; }
-    /// CB_RECALL_SLOT and sr_target_highest_slotid.
+    /// Slots above `highest` are not taken any more.
     void limit_slots(std::uint32_t highest) noexcept;
+    /// Until none of those is in use in the session `epoch`.
+    Task<void> drain_slots(std::uint64_t epoch);
 
   private:
     friend class Client;
@@ -141,6 +143,7 @@ class Lane final : rpc::ConnectionOwner {
     [[nodiscard]] int free_slot() const noexcept;
     /// The server is done with the request, and the slot's sequence tells so.
     void release_slot(const Ticket& ticket) noexcept;
+    [[nodiscard]] bool uses_slots_above_limit() const noexcept;
     /// Nobody knows what became of the request: the slot is free when the server has told.
     void doubt_slot(const Ticket& ticket);
     Task<void> recover_slot(Ticket ticket);
@@ -166,6 +169,7 @@ class Lane final : rpc::ConnectionOwner {
     [[nodiscard]] Next judge_compound(const Request& request) const;
     void count_sequence(const Ticket& ticket) noexcept;
     void heed(std::uint32_t status_flags, std::uint64_t epoch);
+    Task<void> report_target(std::uint32_t highest, std::uint64_t epoch);
     Task<void> report_flags(std::uint32_t status_flags, std::uint64_t epoch);
     void lose_session(std::uint64_t epoch);
     Task<void> report_lost(std::uint64_t epoch);
@@ -183,11 +187,13 @@ class Lane final : rpc::ConnectionOwner {
     std::uint32_t slot_limit_ = 0;  // of slots_: what the server wants to see used
     rpc::WaitList slot_waiters_;
     rpc::WaitList session_waiters_;
+    rpc::WaitList drain_waiters_;
     bool admits_ = false;  // requests that are not early
     bool watches_waits_ = false;
     bool is_greeting_ = false;
     Instant last_sequence_ = {};
     std::uint32_t heeded_flags_ = 0;
+    std::uint32_t heeded_target_ = 0;
     std::vector<std::unique_ptr<Request>> spare_;
     struct {
         reactor::Counter requests, slot_waits, delays, slot_recoveries;

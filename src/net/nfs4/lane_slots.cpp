@@ -20,8 +20,11 @@ void Lane::adopt(const Session& session) {
     const std::uint32_t mine = (session.slot_count + lane_count_ - 1 - index_) / lane_count_;
     slots_.assign(mine, {});
     slot_limit_ = mine;
+    limit_slots(client_.slot_target());
     heeded_flags_ = 0;
+    heeded_target_ = session.slot_count - 1;
     admits_ = false;
+    drain_waiters_.wake_all();
 }
 
 void Lane::admit() {
@@ -71,6 +74,7 @@ void Lane::release_slot(const Ticket& ticket) noexcept {
     if (ticket.epoch != session_.epoch) return;
     slots_[ticket.index].busy = false;
     slot_waiters_.wake_one();
+    if (!drain_waiters_.empty() && !uses_slots_above_limit()) drain_waiters_.wake_all();
 }
 
 void Lane::limit_slots(std::uint32_t highest) noexcept {
@@ -84,6 +88,18 @@ void Lane::limit_slots(std::uint32_t highest) noexcept {
     const bool grows = limit > slot_limit_;
     slot_limit_ = limit;
     if (grows) slot_waiters_.wake_all();
+}
+
+bool Lane::uses_slots_above_limit() const noexcept {
+    const auto above = std::span(slots_).subspan(slot_limit_);
+    return std::ranges::any_of(above, &Slot::busy);
+}
+
+Task<void> Lane::drain_slots(std::uint64_t epoch) {
+    while (!stopping_ && session_.epoch == epoch && uses_slots_above_limit()) {
+        const auto woken = co_await drain_waiters_.wait(reactor_, {.cancel = &life_});
+        static_cast<void>(woken);
+    }
 }
 
 void Lane::doubt_slot(const Ticket& ticket) {
@@ -103,7 +119,7 @@ Task<void> Lane::recover_slot(Ticket ticket) {
         const auto probe = request({});
         probe->seal();
         probe->set_sequence(
-            ticket.session, ticket.sequence, number_of(ticket.index), number_of(ticket.index));
+            ticket.session, ticket.sequence, number_of(ticket.index), client_.highest_slot());
         const auto performed = co_await connection_.perform(probe->call, &life_);
         if (!performed || is_recovered(*probe, ticket)) co_return;
         const auto slept = co_await reactor_.sleep(backoff.next(), &life_);
