@@ -123,12 +123,12 @@ Task<Result<void>> Client::wait_until_started() {
     reactor::CancelSource done;
     watch.spawn(cancel_later(first.reactor(), options_.start_time_max, done, too_late));
     Result<void> outcome;
-    while (!started_ && outcome) {
+    while (!started_ && !is_refused_ && outcome) {
         outcome = co_await started_waiters_.wait(first.reactor(), {.cancel = &too_late});
     }
     done.cancel();
     co_await watch.close();
-    if (!outcome) co_return fail(refusal_);
+    if (!outcome || !started_) co_return fail(refusal_);
     co_return Result<void>();
 }
 
@@ -152,6 +152,13 @@ Task<void> Client::stop_lanes() {
     co_await reactor::Reactor::switch_to(home().reactor());
     if (started_) co_await say_goodbye();
     co_await home().stop();
+}
+
+void Client::refused() noexcept {
+    if (started_) return;
+    refusal_ = Errno::protocol;
+    is_refused_ = true;
+    started_waiters_.wake_all();
 }
 
 void Client::note_lost(std::uint64_t epoch) noexcept {

@@ -65,8 +65,8 @@ class Client {
     ~Client();
 
     /// Makes the session, or waits until it is made. `reactor`: the caller's. Errors:
-    /// ETIMEDOUT: no server in time; others: it refuses us (logged). Also then stop() has to
-    /// follow.
+    /// ETIMEDOUT: no server in time; EPROTO: TLS does not let us talk to it (at once); others:
+    /// it refuses us. All are logged. Also then stop() has to follow.
     Task<Result<void>> start(StateHolder& holder, reactor::Reactor& reactor);
     /// The holder is left alone from then on. The last one's stop() ends all requests, gives
     /// the session and the client id back, and waits until nothing is left.
@@ -138,6 +138,7 @@ class Client {
     }
     // Thread: home's.
     void session_lost(std::uint64_t epoch) noexcept;
+    void refused() noexcept;
     void heed(std::uint32_t status_flags, std::uint64_t epoch);
     // --- callback.cpp
     Result<void> answer_callback(std::span<const std::byte> call,
@@ -174,6 +175,7 @@ class Client {
     bool is_changing_slots_ = false;
     Instant next_rebind_ = {};
     bool started_ = false;
+    bool is_refused_ = false;  // before it was: by every server, for good
     Errno refusal_ = Errno::timed_out;
     rpc::WaitList started_waiters_;
     std::uint32_t callback_sequence_ = 0;    // of the back channel's only slot

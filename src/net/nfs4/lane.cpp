@@ -271,4 +271,8 @@ Result<void> Lane::answer(std::span<const std::byte> call, std::vector<std::byte
     return client_.answer_callback(call, reply);
 }
 
+void Lane::refused() {
+    if (this == &client_.home()) client_.refused();
+}
+
 }  // namespace dpfs::nfs4

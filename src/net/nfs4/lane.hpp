@@ -136,6 +136,7 @@ class Lane final : rpc::ConnectionOwner {
     Task<Result<void>> greet(rpc::Connection& connection) override;
     Result<void> answer(std::span<const std::byte> call,
                         std::vector<std::byte>& reply) override;
+    void refused() override;
 
     // --- lane_slots.cpp
     Task<Result<Ticket>> take_slot(const rpc::Call& call, reactor::CancelSource* cancel);

@@ -177,7 +177,7 @@ void Connection::break_off() noexcept {
 Task<void> Connection::run() {
     Duration pause = options_.retry_time_min;
     while (!stopping_) {
-        problem_.clear();
+        problem_ = {};
         auto stream = co_await connect();
         const std::uint64_t greeted_before = counters_.connects.value();
         if (stream) {
@@ -191,13 +191,16 @@ Task<void> Connection::run() {
             // It worked for a while: the next attempt is made at once.
             log_.info("connection to {} lost{}{}",
                       address().text,
-                      problem_.empty() ? "" : ": ",
-                      problem_);
+                      problem_.text.empty() ? "" : ": ",
+                      problem_.text);
             reported_.clear();
+            refusal_count_ = 0;
             pause = options_.retry_time_min;
             continue;
         }
         report(stream ? "it does not accept us" : errno_name(stream.error()));
+        refusal_count_ = problem_.is_refusal ? refusal_count_ + 1 : 0;
+        if (refusal_count_ >= options_.addresses.size()) owner_.refused();
         address_index_ = (address_index_ + 1) % options_.addresses.size();
         const auto slept = co_await reactor_.sleep(pause, &life_);
         if (!slept) break;
@@ -206,13 +209,14 @@ Task<void> Connection::run() {
 }
 
 void Connection::report(std::string_view error) {
-    if (!problem_.empty() ? reported_ == problem_ : !reported_.empty()) return;
-    if (problem_.empty()) {
+    const std::string& problem = problem_.text;
+    if (!problem.empty() ? reported_ == problem : !reported_.empty()) return;
+    if (problem.empty()) {
         log_.warning("server {} cannot be reached ({}); trying on", address().text, error);
         reported_ = error;
     } else {
-        log_.error("server {}: {}", address().text, problem_);
-        reported_ = problem_;
+        log_.error("server {}: {}", address().text, problem);
+        reported_ = problem;
     }
 }
 

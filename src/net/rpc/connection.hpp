@@ -35,6 +35,9 @@ class ConnectionOwner {
     /// sent, and a failed result breaks the connection.
     virtual Result<void> answer(std::span<const std::byte> call,
                                 std::vector<std::byte>& reply) = 0;
+    /// Each address has refused us, one after the other, for what only an operator can mend (a
+    /// certificate, a server without TLS); the log says what. Attempts go on.
+    virtual void refused() {}
 
   protected:
     ~ConnectionOwner() = default;
@@ -145,7 +148,8 @@ class Connection {
     const Logger log_;
 
     std::unique_ptr<Stream> stream_;  // of the connection that there is
-    std::string problem_;             // what the last stream said of its failure
+    StreamProblem problem_;           // of the last stream
+    std::size_t refusal_count_ = 0;   // of the last attempts, one after the other
     std::string reported_;            // since it worked
     std::size_t address_index_ = 0;
     bool stopping_ = false;

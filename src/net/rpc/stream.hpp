@@ -7,10 +7,16 @@
 
 #include <cstddef>
 #include <span>
-#include <string_view>
+#include <string>
 #include <sys/uio.h>
 
 namespace dpfs::rpc {
+
+/// Why a stream failed, where an errno does not say so.
+struct StreamProblem {
+    std::string text = {};    ///< and what to do about it, as one line; empty: nothing to say
+    bool is_refusal = false;  ///< it fails again until somebody has done that
+};
 
 /// The bytes below the records: what a Connection asks of TCP, and of TLS above it. One sender
 /// and one receiver at a time, which do not wait for each other.
@@ -34,8 +40,7 @@ class Stream {
     /// least one, and no more than there are.
     virtual Task<Result<std::size_t>> receive(std::span<iovec> to,
                                               reactor::CancelSource& cancel) = 0;
-    /// Why it failed, and what to do about it, where an errno does not say so; else empty.
-    [[nodiscard]] virtual std::string_view problem() const noexcept { return {}; }
+    [[nodiscard]] virtual StreamProblem problem() const { return {}; }
 };
 
 }  // namespace dpfs::rpc

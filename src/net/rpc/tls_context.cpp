@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sys/stat.h>
 
 namespace dpfs::rpc {
 namespace {
@@ -22,7 +23,11 @@ using Outcome = std::expected<void, std::string>;
 /// What a library says of a file is not worth reading if it is not there at all.
 Outcome check_readable(std::string_view what, const std::string& path) {
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (file) return {};
+    struct stat status = {};
+    if (file && ::fstat(file.get(), &status) == 0) {
+        if (!S_ISDIR(status.st_mode)) return {};
+        return std::unexpected(fmt::format("{} '{}' is no file; name a PEM file", what, path));
+    }
     return std::unexpected(fmt::format("{} '{}' cannot be read ({}); name a PEM file",
                                        what,
                                        path,

@@ -15,12 +15,16 @@
 namespace dpfs::rpc {
 namespace {
 
-constexpr std::string_view protocol = "sunrpc";  // RFC 9289, 8.2
+constexpr std::string_view protocol = "sunrpc";  // RFC 9289, 7.2
 
 bool is_numeric_address(const std::string& name) noexcept {
     std::array<std::byte, sizeof(in6_addr)> address = {};
     return ::inet_pton(AF_INET, name.c_str(), address.data()) == 1 ||
            ::inet_pton(AF_INET6, name.c_str(), address.data()) == 1;
+}
+
+StreamProblem refusal(std::string text) {
+    return {.text = std::move(text), .is_refusal = true};
 }
 
 }  // namespace
@@ -65,8 +69,8 @@ void TlsEngine::expect_name(std::string_view name) {
     if (is_set && !text.empty()) return;
     ::ERR_clear_error();
     failure_ = Errno::protocol;
-    problem_ =
-        fmt::format("'{}' is no name that a certificate can have; name the server", name);
+    problem_ = refusal(
+        fmt::format("'{}' is no name that a certificate can have; name the server", name));
 }
 
 int TlsEngine::on_certificate(int is_good, x509_store_ctx_st* check) {
@@ -74,9 +78,9 @@ int TlsEngine::on_certificate(int is_good, x509_store_ctx_st* check) {
     auto* const session = static_cast<SSL*>(
         ::X509_STORE_CTX_get_ex_data(check, ::SSL_get_ex_data_X509_STORE_CTX_idx()));
     auto& engine = *static_cast<TlsEngine*>(::SSL_get_ex_data(session, 0));
-    engine.problem_ = certificate_problem(::X509_STORE_CTX_get_error(check),
-                                          engine.name_,
-                                          ::X509_STORE_CTX_get_current_cert(check));
+    engine.problem_ = refusal(certificate_problem(::X509_STORE_CTX_get_error(check),
+                                                  engine.name_,
+                                                  ::X509_STORE_CTX_get_current_cert(check)));
     return 0;
 }
 
@@ -103,9 +107,9 @@ Result<bool> TlsEngine::handshake() {
     const auto bytes = std::as_bytes(std::span(chosen, size));
     if (!std::ranges::equal(bytes, std::as_bytes(std::span(protocol)))) {
         failure_ = Errno::protocol;
-        problem_ =
+        problem_ = refusal(
             "it has TLS, but not for RPC (no ALPN protocol \"sunrpc\"); connect to an "
-            "NFS server's port";
+            "NFS server's port");
         return fail(*failure_);
     }
     return true;
@@ -188,7 +192,7 @@ void TlsEngine::note_failure(int reason) {
     }
     const bool is_alert = ERR_GET_REASON(error) >= SSL_AD_REASON_OFFSET;
     failure_ = is_alert ? Errno::connection_reset : Errno::bad_message;
-    problem_ = session_problem(error);
+    problem_ = {.text = session_problem(error), .is_refusal = is_alert};
 }
 
 std::string TlsEngine::description() const {

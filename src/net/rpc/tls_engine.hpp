@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "net/rpc/stream.hpp"
 #include "net/rpc/tls_context.hpp"
 
 #include <cstddef>
@@ -52,8 +53,8 @@ class TlsEngine {
     /// Says goodbye, in output(): to be called once at most, and nothing after it.
     void end() noexcept;
 
-    /// What went wrong and what to do about it, as one line; empty: nothing did.
-    [[nodiscard]] std::string_view problem() const noexcept { return problem_; }
+    /// What went wrong.
+    [[nodiscard]] const StreamProblem& problem() const noexcept { return problem_; }
     /// Protocol, cipher and peer, after the handshake.
     [[nodiscard]] std::string description() const;
 
@@ -81,7 +82,7 @@ class TlsEngine {
     ssl_st* ssl_ = nullptr;
     std::uint64_t records_ = 0;  // with the keys that there are
     std::optional<Errno> failure_;
-    std::string problem_;
+    StreamProblem problem_;
 };
 
 }  // namespace dpfs::rpc

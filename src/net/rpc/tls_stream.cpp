@@ -25,7 +25,7 @@ Task<Result<std::unique_ptr<TlsStream>>> TlsStream::open(reactor::Reactor& react
                                                          std::unique_ptr<TcpStream> tcp,
                                                          Peer peer,
                                                          reactor::CancelSource& cancel,
-                                                         std::string& problem) {
+                                                         StreamProblem& problem) {
     const Procedure procedure = peer.procedure;
     tcp->set_deadline(reactor.now() + handshake_time_max);
     auto stream = std::make_unique<TlsStream>(reactor, std::move(tcp), std::move(peer));
@@ -33,9 +33,9 @@ Task<Result<std::unique_ptr<TlsStream>>> TlsStream::open(reactor::Reactor& react
     const auto shaken = co_await stream->shake_hands(cancel);
     if (!shaken) {
         problem = stream->problem();
-        if (problem.empty()) {
-            problem = fmt::format("the TLS handshake came to no end ({})",
-                                  errno_name(shaken.error()));
+        if (problem.text.empty()) {
+            problem.text = fmt::format("the TLS handshake came to no end ({})",
+                                       errno_name(shaken.error()));
         }
         co_return fail(shaken.error());
     }
@@ -59,7 +59,7 @@ TlsStream::~TlsStream() {
 
 Task<Result<void>> TlsStream::ask(Procedure procedure,
                                   reactor::CancelSource& cancel,
-                                  std::string& problem) {
+                                  StreamProblem& problem) {
     begin_tls_probe(plain_, procedure, probe_xid);
     iovec all = {.iov_base = plain_.data(), .iov_len = plain_.size()};
     co_await or_return(co_await tcp_->send({&all, 1}, cancel));
@@ -74,7 +74,8 @@ Task<Result<void>> TlsStream::ask(Procedure procedure,
         answer = read_tls_answer(plain_, probe_xid);
     }
     if (answer == TlsAnswer::begins) co_return Result<void>();
-    problem = fmt::format(
+    problem.is_refusal = true;
+    problem.text = fmt::format(
         "it does not offer TLS ({}), which is required here; turn it on at the server, or off "
         "here",
         name_of(answer));

@@ -32,7 +32,7 @@ class TlsStream final : public Stream {
                                                          std::unique_ptr<TcpStream> tcp,
                                                          Peer peer,
                                                          reactor::CancelSource& cancel,
-                                                         std::string& problem);
+                                                         StreamProblem& problem);
 
     TlsStream(reactor::Reactor& reactor, std::unique_ptr<TcpStream> tcp, Peer peer);
     /// Says goodbye if there is room for it in the socket.
@@ -41,16 +41,14 @@ class TlsStream final : public Stream {
     Task<Result<void>> send(std::span<iovec> buffers, reactor::CancelSource& cancel) override;
     Task<Result<std::size_t>> receive(std::span<iovec> to,
                                       reactor::CancelSource& cancel) override;
-    [[nodiscard]] std::string_view problem() const noexcept override {
-        return engine_.problem();
-    }
+    [[nodiscard]] StreamProblem problem() const override { return engine_.problem(); }
     /// Protocol, cipher and peer.
     [[nodiscard]] std::string description() const { return engine_.description(); }
 
   private:
     Task<Result<void>> ask(Procedure procedure,
                            reactor::CancelSource& cancel,
-                           std::string& problem);
+                           StreamProblem& problem);
     Task<Result<void>> shake_hands(reactor::CancelSource& cancel);
     Task<Result<void>> receive_exactly(std::span<std::byte> to, reactor::CancelSource& cancel);
     Task<Result<void>> receive_input(reactor::CancelSource& cancel);

@@ -43,8 +43,10 @@ class PemFolder {
     [[nodiscard]] std::string key(const Identity& identity, const char* password = "") const;
     [[nodiscard]] std::string text(const std::string& content) const;
 
-  private:
+    /// Of a file that is not there yet.
     [[nodiscard]] std::string next_path() const;
+
+  private:
     std::filesystem::path path_;
     mutable int count_ = 0;
 };

@@ -37,6 +37,8 @@ class Greeter final : public ConnectionOwner {
     Result<void> answer(std::span<const std::byte>, std::vector<std::byte>&) override {
         return {};
     }
+    void refused() override { ++refusal_count; }
+    int refusal_count = 0;
 };
 
 class TlsTest : public testing::Test {
@@ -84,6 +86,7 @@ class TlsTest : public testing::Test {
         EXPECT_TRUE(perform(server));
         EXPECT_EQ(answer(), 42U);
         EXPECT_EQ(counters_.connects, 1U);
+        EXPECT_EQ(owner_.refusal_count, 1);
         return log_.text;
     }
     std::string make_error() {
@@ -227,6 +230,7 @@ TEST_F(TlsTest, refuses_a_server_without_tls) {
     const std::string said = "it does not offer TLS (TLS refused), which is required here";
     EXPECT_THAT(log_.text, HasSubstr(said));
     EXPECT_EQ(log_.text.find(said), log_.text.rfind(said)) << "said once only";
+    EXPECT_EQ(owner_.refusal_count, 2);
 }
 
 TEST_F(TlsTest, sends_again_after_a_cut_in_the_handshake_and_in_a_record) {
@@ -253,6 +257,7 @@ TEST_F(TlsTest, sends_again_after_a_cut_in_the_handshake_and_in_a_record) {
     ASSERT_TRUE(perform(server));
     EXPECT_EQ(answer(), 42U);
     EXPECT_EQ(counters_.sent_again, 2U);
+    EXPECT_EQ(owner_.refusal_count, 0) << "the next attempt may do";
 }
 
 TEST_F(TlsTest, leaves_a_session_with_a_forged_record) {
@@ -268,6 +273,7 @@ TEST_F(TlsTest, leaves_a_session_with_a_forged_record) {
     EXPECT_EQ(answer(), 42U);
     EXPECT_EQ(counters_.connects, 2U);
     EXPECT_THAT(log_.text, HasSubstr("bad record mac"));
+    EXPECT_EQ(owner_.refusal_count, 0);
 }
 
 TEST_F(TlsTest, takes_no_plain_bytes_for_the_session) {
