@@ -8,6 +8,7 @@
 #include "net/nfs4/file_handle.hpp"
 #include "reactor/credentials.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -50,13 +51,35 @@ class Inode {
     /// Its mode, when it was seen last, had bits that a write by another clears.
     std::atomic<bool> may_have_set_id = false;
 
+    /// Kept data may be missing at the server, or are being sent again there: who wants to see
+    /// or change the file brings it up to date first, and asks again for what was answered
+    /// meanwhile (NfsFs::catch_up).
+    std::atomic<bool> behind = false;
+
     std::mutex mutex;
     std::vector<LockState> locks;
     UncommittedWrites uncommitted;
     std::uint64_t resends = 0;       ///< counts when kept data begin and end to be sent again
     std::uint32_t resending = 0;     ///< how many do that now
+    std::uint64_t behind_in = 0;     ///< incarnation that lacks kept data; 0: they are there
     std::uint32_t writer_count = 0;  ///< open files that may write
     bool commits_early = false;      ///< a COMMIT is under way that nobody asked for
+
+    /// Under the lock, after each change of what it depends on.
+    void update_behind() noexcept {
+        if (uncommitted.empty()) behind_in = 0;
+        behind.store(behind_in != 0 || resending > 0);
+    }
+    /// The same: what is kept is not at the server that `incarnation` of the client has.
+    void fall_behind(std::uint64_t incarnation) noexcept {
+        behind_in = std::max(behind_in, incarnation);
+        update_behind();
+    }
+    /// The same: it is, or was.
+    void caught_up(std::uint64_t incarnation) noexcept {
+        if (behind_in <= incarnation) behind_in = 0;
+        update_behind();
+    }
 
     /// SlotTable's.
     void recycle() noexcept {
@@ -66,6 +89,8 @@ class Inode {
         locks.clear();
         uncommitted = {};
         resends = resending = writer_count = 0;
+        behind_in = 0;
+        behind.store(false, std::memory_order_relaxed);
         commits_early = false;
         reference_count_ = 0;
     }

@@ -24,6 +24,8 @@ class InodeTable {
     void set_root(const nfs4::FileHandle& handle, const nfs4::Attributes& attributes);
     /// Errors: ESTALE.
     Result<InodePin> pin(fuse::NodeId node);
+    /// Another pin of one that is pinned.
+    [[nodiscard]] InodePin share(Inode& inode) { return inodes_.pin_object(inode); }
     /// The inode of `handle`, with one more reference of the tenant. Errors: ENFILE.
     Result<InodePin> reference(const nfs4::FileHandle& handle,
                                const nfs4::Attributes& attributes);

@@ -44,6 +44,14 @@ Result<NfsFs::Seen> NfsFs::take_seen(Request& request, Inode& inode, bool was_se
 }
 
 Task<Result<NfsFs::Seen>> NfsFs::see(fuse::Context& context, Inode& inode) {
+    for (;;) {
+        if (inode.behind.load()) co_await or_return(co_await catch_up(context, inode));
+        const auto seen = co_await see_once(context, inode);
+        if (!inode.behind.load()) co_return seen;
+    }
+}
+
+Task<Result<NfsFs::Seen>> NfsFs::see_once(fuse::Context& context, Inode& inode) {
     Lane& lane = this->lane(context);
     const auto request = lane.request(as(context.caller));
     request->put_file(inode.handle());
@@ -58,6 +66,18 @@ Task<Result<NfsFs::Seen>> NfsFs::set_and_see(fuse::Context& context,
                                              Inode& inode,
                                              Actor actor,
                                              nfs4::NewAttributes wanted) {
+    for (;;) {
+        if (inode.behind.load()) co_await or_return(co_await catch_up(context, inode));
+        const auto seen = co_await set_once(context, inode, actor, wanted);
+        // A truncation that came before data that are older must be made once more.
+        if (!inode.behind.load()) co_return seen;
+    }
+}
+
+Task<Result<NfsFs::Seen>> NfsFs::set_once(fuse::Context& context,
+                                          Inode& inode,
+                                          Actor actor,
+                                          nfs4::NewAttributes wanted) {
     Lane& lane = this->lane(context);
     {
         const auto request = lane.request(as(actor.who));

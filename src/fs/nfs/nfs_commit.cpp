@@ -3,6 +3,7 @@
 #include "base/or_return.hpp"
 #include "fs/nfs/nfs_fs.hpp"
 #include "fs/nfs/place.hpp"
+#include "fs/nfs/state_attempts.hpp"
 
 #include <algorithm>
 #include <fcntl.h>
@@ -81,8 +82,10 @@ Task<void> NfsFs::commit_early(reactor::Reactor& reactor, OpenFilePin file) {
 }
 
 Task<Result<void>> NfsFs::commit(fuse::Context& context, Inode& inode, OpenFile* file) {
-    for (int attempt = 1; attempt <= state_attempt_count_max; ++attempt) {
+    StateAttempts attempts(*client_);
+    do {
         std::uint64_t number = 0;
+        const std::uint64_t incarnation = client_->incarnation();
         {
             const std::lock_guard guard(inode.mutex);
             number = inode.uncommitted.last_number();
@@ -105,15 +108,23 @@ Task<Result<void>> NfsFs::commit(fuse::Context& context, Inode& inode, OpenFile*
             const std::lock_guard guard(inode.mutex);
             uncommitted_size_.fetch_sub(inode.uncommitted.committed(number, verifier));
             is_done = !inode.uncommitted.has_any_until(number);
+            if (is_done) {
+                inode.caught_up(incarnation);
+            } else {
+                inode.fall_behind(incarnation);
+            }
         }
-        if (is_done) co_return co_await wait_for_resends(context, inode);
+        if (is_done) co_await or_return(co_await wait_for_resends(context, inode));
+        // What was written through it may have been dropped.
+        if (file != nullptr && file->locks_lost.load()) break;
+        if (is_done) co_return Result<void>();
         log_.warning("the server has lost data that were not committed; they are sent again");
-        if (file == nullptr || file->locks_lost.load()) break;
+        if (file == nullptr) break;
         const nfs4::StateId used = file->current_state();
         const auto sent = co_await send_again(this->lane(context), *file, false);
         if (!sent && sent.error() != Errno::stale) co_return sent;
         if (!sent) co_await or_return(co_await open_again(context, *file, used));
-    }
+    } while (attempts.again());
     co_return fail(Errno::io_error);
 }
 
@@ -134,6 +145,7 @@ Task<Result<void>> NfsFs::commit_before(fuse::Context& context, Inode& inode) {
     {
         const std::lock_guard guard(inode.mutex);
         is_empty = inode.uncommitted.empty();
+        inode.update_behind();
     }
     if (is_empty) co_return co_await wait_for_resends(context, inode);
     OpenFilePin writer;
@@ -163,6 +175,7 @@ Task<Result<void>> NfsFs::commit_at_close(fuse::Context& context, OpenFile& file
     if (--inode.writer_count > 0 || inode.uncommitted.empty()) co_return committed;
     // Nobody is left who could send it again.
     const std::size_t lost = inode.uncommitted.drop();
+    inode.update_behind();
     uncommitted_size_.fetch_sub(lost);
     log_.error("{} bytes could not be committed", lost);
     co_return committed;
@@ -170,11 +183,13 @@ Task<Result<void>> NfsFs::commit_at_close(fuse::Context& context, OpenFile& file
 
 Task<Result<void>> NfsFs::send_again(Lane& lane, OpenFile& file, bool early) {
     Inode& inode = *file.inode;
+    const std::uint64_t incarnation = client_->incarnation();
     UncommittedWrites::List list;
     {
         const std::lock_guard guard(inode.mutex);
         ++inode.resends;
         ++inode.resending;
+        inode.update_behind();
         list = inode.uncommitted.list();
     }
     Result<void> outcome;
@@ -186,6 +201,11 @@ Task<Result<void>> NfsFs::send_again(Lane& lane, OpenFile& file, bool early) {
     // What was written meanwhile is written once more: it may have been overwritten.
     ++inode.resends;
     --inode.resending;
+    if (outcome) {
+        inode.caught_up(incarnation);
+    } else {
+        inode.update_behind();
+    }
     co_return outcome;
 }
 

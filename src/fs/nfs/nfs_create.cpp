@@ -158,6 +158,7 @@ Task<Result<NfsFs::MadeFile>> NfsFs::open_by_name(fuse::Context& context,
             }
         }
     }
+    if (entry && is_behind(entry->node)) entry = co_await refresh(context, *entry);
     // What came after OPEN had to wait, or did not go: the name is looked up.
     if (!entry) entry = co_await look_up(context, dir, what.name);
     if (entry) {

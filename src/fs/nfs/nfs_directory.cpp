@@ -214,9 +214,11 @@ bool NfsFs::add_entry(const InodePin& dir,
     const auto entry = enter(found.handle, found, dir->fsid());
     // Too many are known already: the name is listed all the same.
     if (!entry) return out.add(item, {});
-    if (out.add(item, *entry)) return true;
-    if (const auto inode = inodes_.pin(entry->node)) inodes_.forget(*inode, 1);
-    return false;
+    const auto inode = inodes_.pin(entry->node);
+    const bool is_behind = inode && (*inode)->behind.load();
+    if (!is_behind && out.add(item, *entry)) return true;
+    if (inode) inodes_.forget(*inode, 1);
+    return is_behind && out.add(item, {});
 }
 
 Task<Result<void>> NfsFs::releasedir(fuse::Context& context,

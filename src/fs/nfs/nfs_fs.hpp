@@ -47,9 +47,6 @@ inline constexpr nfs4::AttributeSet file_attributes = {
     nfs4::Attribute::time_metadata,
 };
 
-/// How often a request is made with states that the server does not know.
-inline constexpr int state_attempt_count_max = 4;
-
 /// Serves one export of an NFSv4.1 or 4.2 server. Each request of the tenant is one compound at
 /// the server, made as the tenant's user, wherever the protocol allows it.
 class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
@@ -268,10 +265,15 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     /// Takes a GETATTR of `file_attributes`, behind a SETATTR if there `was_set` anything.
     Result<Seen> take_seen(Request& request, Inode& inode, bool was_set);
     Task<Result<Seen>> see(fuse::Context& context, Inode& inode);
+    Task<Result<Seen>> see_once(fuse::Context& context, Inode& inode);
     Task<Result<Seen>> set_and_see(fuse::Context& context,
                                    Inode& inode,
                                    Actor actor,
                                    nfs4::NewAttributes wanted);
+    Task<Result<Seen>> set_once(fuse::Context& context,
+                                Inode& inode,
+                                Actor actor,
+                                nfs4::NewAttributes wanted);
     Task<Result<Seen>> resize(fuse::Context& context,
                               OpenFile& file,
                               nfs4::NewAttributes wanted);
@@ -426,6 +428,21 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                       OpenFile& file,
                                       UncommittedWrites::Pointer write,
                                       bool early);
+
+    // --- nfs_catch_up.cpp
+    /// Until what is kept of a file is at the server, if it may not be (Inode::behind). Errors:
+    /// ECANCELED; commit()'s.
+    Task<Result<void>> catch_up(fuse::Context& context, Inode& inode);
+    Task<void> catch_up_unattended(std::shared_ptr<Unattended<void>> work, InodePin inode);
+    [[nodiscard]] bool is_behind(fuse::NodeId node) {
+        const auto inode = inodes_.pin(node);
+        return inode && (*inode)->behind.load();
+    }
+    /// What a name's answer has shown of a file that is behind is asked for again; a failure
+    /// takes the reference back.
+    Task<Result<fuse::Entry>> refresh(fuse::Context& context, fuse::Entry entry);
+    /// Before any request of `incarnation`: nothing that is kept is known to be at its server.
+    void all_fall_behind(std::uint64_t incarnation);
 
     // --- nfs_directory.cpp
     Task<Result<void>> list(fuse::Context& context,

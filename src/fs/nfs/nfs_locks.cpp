@@ -2,6 +2,7 @@
 #include "base/or_return.hpp"
 #include "fs/nfs/nfs_fs.hpp"
 #include "fs/nfs/place.hpp"
+#include "fs/nfs/state_attempts.hpp"
 #include "fs/nfs/unattended.hpp"
 
 #include <algorithm>
@@ -180,7 +181,7 @@ Task<Result<NfsFs::LockAnswer>> NfsFs::try_lock(fuse::Context& context,
     const LockOwnerBytes owner = lock_owner_bytes(static_cast<std::uint64_t>(request.owner),
                                                   request.kind == fuse::LockKind::flock,
                                                   file.id);
-    for (int attempt = 1;; ++attempt) {
+    for (StateAttempts attempts(*client_);;) {
         const std::uint64_t incarnation = client_->incarnation();
         const nfs4::StateId open_state = file.current_state();
         nfs4::LockArguments lock{.type = type_of(request),
@@ -201,7 +202,7 @@ Task<Result<NfsFs::LockAnswer>> NfsFs::try_lock(fuse::Context& context,
         tried->must_be_cached();
         tried->put_lock(lock);
         co_await or_return(co_await lane.run(*tried));
-        if (is_state_lost(tried->status()) && attempt < state_attempt_count_max) {
+        if (is_state_lost(tried->status()) && attempts.again()) {
             if (lock.first) {
                 co_await or_return(co_await open_again(context, file, open_state));
             } else {
@@ -264,7 +265,12 @@ Task<Result<void>> NfsFs::unlock(fuse::Context& context,
                                  fuse::LockRequest request) {
     Inode& inode = *file.inode;
     Lane& lane = this->lane(context);
-    for (int attempt = 1;; ++attempt) {
+    // Who has the lock next must see what was written under it.
+    if (inode.behind.load()) {
+        const auto caught_up = co_await catch_up(context, inode);
+        static_cast<void>(caught_up);  // fsync and close tell the error
+    }
+    for (StateAttempts attempts(*client_);;) {
         nfs4::StateId used;
         {
             const std::lock_guard guard(inode.mutex);
@@ -292,7 +298,7 @@ Task<Result<void>> NfsFs::unlock(fuse::Context& context,
         if (known == nullptr) co_return Result<void>();
         if (known->state.other != used.other) {
             // Reclaimed meanwhile, under another state.
-            if (attempt < state_attempt_count_max) continue;
+            if (attempts.again()) continue;
             co_return fail(Errno::io_error);
         }
         if (is_gone) {

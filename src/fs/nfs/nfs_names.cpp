@@ -58,7 +58,9 @@ Task<Result<fuse::Entry>> NfsFs::look_up(fuse::Context& context,
     co_await or_return(request->take(Op::lookup));
     const auto handle = co_await or_return(request->take_file_handle());
     const auto found = co_await or_return(request->take_attributes(file_attributes));
-    co_return enter(handle, found, dir.fsid());
+    const auto entry = enter(handle, found, dir.fsid());
+    if (!entry || !is_behind(entry->node)) co_return entry;
+    co_return co_await refresh(context, *entry);
 }
 
 Task<void> NfsFs::forget(fuse::Context& context, std::span<const fuse::Forget> nodes) {
@@ -159,7 +161,8 @@ Task<Result<fuse::Entry>> NfsFs::link(fuse::Context& context,
         request->reader().fixed(20);  // change_info4
         if (request->take(Op::restorefh)) {
             const auto found = request->take_attributes(file_attributes);
-            if (found) co_return enter(inode->handle(), *found, dir->fsid());
+            const bool is_shown = found && !inode->behind.load();
+            if (is_shown) co_return enter(inode->handle(), *found, dir->fsid());
         }
     }
     // It is made; what came after that had to wait, or did not go.

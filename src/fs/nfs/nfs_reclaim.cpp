@@ -16,6 +16,7 @@ using nfs4::Op;
 Task<Result<void>> NfsFs::reclaim(Lane& lane) {
     file_systems_.forget();
     const std::uint64_t incarnation = client_->incarnation();
+    all_fall_behind(incarnation);
     std::vector<OpenFilePin> files;
     open_files_.for_each([&](OpenFilePin& file) {
         if (file->is_directory || file->state_incarnation() == incarnation) return;
@@ -43,16 +44,16 @@ Task<Result<void>> NfsFs::send_all_again(Lane& lane) {
     open_files_.for_each([&](OpenFilePin& file) {
         if (file->is_directory || file->state_incarnation() != incarnation) return;
         if ((file->access & nfs4::share::access_write) == 0) return;
-        const std::lock_guard guard(file->inode->mutex);
-        if (!file->inode->uncommitted.empty()) files.push_back(file.share());
+        if (file->inode->behind.load()) files.push_back(file.share());
     });
     for (OpenFilePin& file : files) {
+        if (!file->inode->behind.load()) continue;  // sent through another one
         const auto sent = co_await send_again(lane, *file, true);
         if (sent) continue;
         if (sent.error() == Errno::connection_reset || sent.error() == Errno::shut_down) {
             co_return sent;  // all of it again, over the next connection
         }
-        // Its verifier shows to the next commit that it is lost, which tries again.
+        // It stays behind: the next use tries again.
         log_.error("data could not be sent again ({})", errno_name(sent.error()));
     }
     co_return Result<void>();

@@ -113,6 +113,7 @@ void NfsFs::give_up(OpenFile& file) {
     file.locks_lost.store(true);
     // Others may have had the lock, and written: what is kept must not overwrite that.
     uncommitted_size_.fetch_sub(file.inode->uncommitted.drop_of(file.id));
+    file.inode->update_behind();
 }
 
 void NfsFs::give_back_delegation(fuse::Context& context,

@@ -3,6 +3,7 @@
 
 #include "base/or_return.hpp"
 #include "fs/nfs/nfs_fs.hpp"
+#include "fs/nfs/state_attempts.hpp"
 
 #include <utility>
 
@@ -13,7 +14,10 @@ Task<Result<nfs4::Lane::Holder>> NfsFs::run_with_state(fuse::Context& context,
                                                        OpenFile& file,
                                                        Put put) {
     Lane& lane = this->lane(context);
-    for (int attempt = 1;; ++attempt) {
+    for (StateAttempts attempts(*client_);;) {
+        if (file.inode->behind.load()) {
+            co_await or_return(co_await catch_up(context, *file.inode));
+        }
         // Also after it was opened again: others may have had what was locked.
         if (file.locks_lost.load()) co_return fail(Errno::io_error);
         const nfs4::StateId used = file.current_state();
@@ -22,11 +26,11 @@ Task<Result<nfs4::Lane::Holder>> NfsFs::run_with_state(fuse::Context& context,
         // Sequence 0: the state as it is now, whatever is under way (RFC 8881, 8.2.2).
         put(*request, nfs4::StateId{.other = used.other});
         co_await or_return(co_await lane.run(*request, &context.cancel));
+        // A restart came in between: what is kept was missing for this one.
+        if (file.inode->behind.load()) continue;
         const bool is_lost = nfs4::is_state_lost(request->status());
-        if (!is_lost || attempt == state_attempt_count_max) co_return std::move(request);
-        const bool is_mine = co_await or_return(co_await open_again(context, file, used));
-        // Where a reclaim has failed nothing was sent again: that comes before anybody reads.
-        if (is_mine) co_await or_return(co_await commit_before(context, *file.inode));
+        if (!is_lost || !attempts.again()) co_return std::move(request);
+        co_await or_return(co_await open_again(context, file, used));
     }
 }
 
