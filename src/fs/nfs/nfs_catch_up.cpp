@@ -13,8 +13,7 @@ Task<Result<void>> NfsFs::catch_up(fuse::Context& context, Inode& inode) {
     while (inode.behind.load()) {
         // Goes on when the tenant has given up: half of it helps nobody.
         const auto work = std::make_shared<Unattended<void>>(context);
-        if (!place(context).background.spawn(
-                catch_up_unattended(work, inodes_.share(inode)))) {
+        if (!place(context).background.spawn(catch_up_unattended(work, inodes_.share(inode)))) {
             co_return fail(Errno::shut_down);
         }
         const auto caught_up = co_await work->outcome(context.cancel);
