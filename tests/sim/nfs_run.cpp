@@ -263,11 +263,11 @@ Task<bool> NfsRun::live() {
 }
 
 Task<void> NfsRun::watch() {
-    constexpr Duration run_time_max = seconds(7200);
+    constexpr Duration run_time_max = seconds(6 * 3600);
     const auto slept = co_await reactors_[0]->sleep(run_time_max, &all_over_);
     if (!slept) co_return;
     std::fprintf(stderr,
-                 "simulation: seed %llu: no end after two hours of its time\n",
+                 "simulation: seed %llu: no end after six hours of its time\n",
                  static_cast<unsigned long long>(world_.seed()));
     std::abort();
 }

@@ -40,18 +40,20 @@ Task<Result<void>> Client::greet_home(Lane& lane) {
 }
 
 Task<Result<void>> Client::greet_other(Lane& lane) {
-    const std::uint64_t epoch = lane.session_.epoch;
-    if (!is_lost(epoch)) {
-        const bool bound = co_await or_return(co_await bind(lane));
-        if (bound) co_return Result<void>();
-        lane.lose_session(epoch);
+    const std::uint64_t first_epoch = lane.session_.epoch;
+    for (std::uint64_t epoch = first_epoch;; epoch = lane.session_.epoch) {
+        if (!is_lost(epoch)) {
+            const bool bound = co_await or_return(co_await bind(lane));
+            // There may be a new session meanwhile, to which it is not bound.
+            if (bound && lane.session_.epoch == epoch) co_return Result<void>();
+            if (lane.session_.epoch == epoch && epoch != first_epoch) break;
+            if (!bound) lane.lose_session(epoch);
+        }
+        // Requests of the old session wait until home has made a new one.
+        const reactor::Limit limit = {.cancel = &lane.life_};
+        co_await or_return(co_await lane.wait_for_session(epoch, limit));
+        lane.connection_.fail_all(Errno::stale);
     }
-    // Requests of the old session wait until home has made a new one.
-    const reactor::Limit limit = {.cancel = &lane.life_};
-    co_await or_return(co_await lane.wait_for_session(epoch, limit));
-    lane.connection_.fail_all(Errno::stale);
-    const bool bound = co_await or_return(co_await bind(lane));
-    if (bound) co_return Result<void>();
     log_.warning("connection {}: {} does not know the session",
                  lane.index_,
                  lane.connection_.address().text);

@@ -182,6 +182,11 @@ Result<Lane::Next> Lane::judge_sequence(Request& request, const Ticket& ticket) 
 Lane::Next Lane::judge_sequence_error(const Request& request, const Ticket& ticket) {
     const Status status = request.status_;
     if (status == Status::delay) return Next::repeat;
+    if (status == Status::conn_not_bound_to_session) {
+        // A new one is bound before anything goes over it; the slot has not been used.
+        connection_.restart();
+        return Next::repeat;
+    }
     if (status == Status::retry_uncached_rep) {
         // Done, over a connection that was lost with the answer, which was not kept.
         count_sequence(ticket);

@@ -131,6 +131,10 @@ bool Lane::is_recovered(Request& request, const Ticket& ticket) {
     if (ticket.epoch != session_.epoch) return true;
     const Status status = request.sequence_status().value_or(Status::badxdr);
     if (status == Status::delay) return false;
+    if (status == Status::conn_not_bound_to_session) {
+        connection_.restart();
+        return false;
+    }
     const bool is_settled = status == Status::ok || status == Status::retry_uncached_rep ||
                             status == Status::seq_false_retry;
     if (is_settled) {

@@ -396,7 +396,7 @@ bool is_session_lost(Status status) noexcept {
     return status == Status::badsession || status == Status::deadsession ||
            status == Status::badslot || status == Status::bad_high_slot ||
            status == Status::seq_misordered || status == Status::seq_false_retry ||
-           status == Status::conn_not_bound_to_session || status == Status::stale_clientid;
+           status == Status::stale_clientid;
 }
 
 }  // namespace dpfs::nfs4
