@@ -66,10 +66,10 @@ Task<Result<void>> Receiver::fill(std::size_t size) {
 }
 
 Task<Result<void>> Receiver::read_into(std::span<std::byte> to) {
-    const std::size_t copied = std::min(to.size(), end_ - begin_);
-    std::memcpy(to.data(), buffer_.get() + begin_, copied);
-    begin_ += copied;
-    for (auto rest = to.subspan(copied); !rest.empty();) {
+    const auto copied = buffered().first(std::min(to.size(), end_ - begin_));
+    std::ranges::copy(copied, to.begin());
+    begin_ += copied.size();
+    for (auto rest = to.subspan(copied.size()); !rest.empty();) {
         iovec piece = {.iov_base = rest.data(), .iov_len = rest.size()};
         rest = rest.subspan(counted(co_await or_return(co_await receive({&piece, 1}))));
     }

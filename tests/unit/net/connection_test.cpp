@@ -213,6 +213,22 @@ TEST_F(ConnectionTest, puts_a_record_of_many_fragments_together) {
     EXPECT_EQ(answer(), 42U);
 }
 
+TEST_F(ConnectionTest, takes_fragments_without_bytes) {
+    const Server server(1, [](int fd, int) {
+        const auto reply = reply_to(read_record(fd));
+        std::vector<std::byte> pieces;
+        XdrWriter out(pieces);
+        out.u32(0);  // before anything else: there is no memory to put it into
+        out.u32(static_cast<std::uint32_t>(reply.size() - 4));
+        out.fixed(std::span(reply).subspan(4));
+        out.u32(last_fragment);
+        write_all(fd, pieces);
+        read_record(fd);
+    });
+    ASSERT_TRUE(perform(server));
+    EXPECT_EQ(answer(), 42U);
+}
+
 TEST_F(ConnectionTest, ignores_replies_that_nobody_waits_for) {
     const Server server(1, [](int fd, int) {
         const auto call = read_record(fd);
