@@ -444,6 +444,11 @@ constexpr std::array nfs_rows = {
          .range = {.min = 1, .max = 86400},
          .unit_ns = ns_per_s,
          .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::read_plus>(
+        {.key = "nfs_read_plus",
+         .help = "Reads with READ_PLUS where the server has it, so that holes of sparse files "
+                 "are not sent. Its data are copied where they are mixed with holes.",
+         .backends = only(Backend::nfs)}),
     option<&Device::nfs, &NfsOptions::writes>(
         {.key = "nfs_writes",
          .placeholder = "WHEN",

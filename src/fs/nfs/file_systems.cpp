@@ -25,6 +25,8 @@ std::string_view name_of(Feature feature) noexcept {
             return "COPY";
         case Feature::clone:
             return "CLONE";
+        case Feature::read_plus:
+            return "READ_PLUS";
         case Feature::copy_offload:
             return "asynchronous COPY";
     }

@@ -19,6 +19,7 @@ enum class Feature : std::uint8_t {
     seek,
     copy,
     clone,
+    read_plus,
     copy_offload,  ///< a copy that goes on by itself, and can be asked about
 };
 /// The operation's name, for messages.

@@ -379,6 +379,13 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                         std::uint64_t offset,
                                         std::span<const iovec> to,
                                         bool& at_end);
+    /// The same with READ_PLUS. Nothing: the file system has none, or one that cannot be
+    /// believed.
+    Task<Result<std::optional<std::size_t>>> read_plus_once(fuse::Context& context,
+                                                            OpenFile& file,
+                                                            std::uint64_t offset,
+                                                            std::span<const iovec> to,
+                                                            bool& at_end);
     Task<Result<std::size_t>> write_once(fuse::Context& context,
                                          OpenFile& file,
                                          std::uint64_t offset,

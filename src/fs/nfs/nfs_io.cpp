@@ -109,6 +109,11 @@ Task<Result<std::size_t>> NfsFs::read_once(fuse::Context& context,
                                            std::uint64_t offset,
                                            std::span<const iovec> to,
                                            bool& at_end) {
+    if (options_.read_plus) {
+        const auto read =
+            co_await or_return(co_await read_plus_once(context, file, offset, to, at_end));
+        if (read) co_return *read;
+    }
     const auto put = [offset, to](Request& request, const nfs4::StateId& state) {
         request.put_read(state, offset, to);
     };

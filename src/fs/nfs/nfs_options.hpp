@@ -59,6 +59,9 @@ struct NfsOptions {
     std::optional<Duration> entry_valid = {};       ///< unset: as the policy says
     std::optional<Duration> attributes_valid = {};  ///< the same
 
+    /// Reads by READ_PLUS where there is one (minor version 2): holes are not sent.
+    bool read_plus = false;
+
     WriteMode writes = WriteMode::unstable;
     /// Bytes kept, over all files, to be sent again; what goes beyond is written stably.
     std::size_t uncommitted_size_max = std::size_t{64} << 20;

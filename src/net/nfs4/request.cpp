@@ -11,8 +11,9 @@ namespace {
 constexpr std::uint32_t data_size_max = 1U << 30;  // bytes; a READ asks for less
 constexpr std::size_t tag_size_max = 1024;
 
-/// Nothing but what stands before the data of [SEQUENCE,] PUTFH, READ, all of which succeeded.
-bool take_until_data(rpc::XdrReader& in) {
+/// Nothing but what stands before the data of [SEQUENCE,] PUTFH, READ, all of which succeeded;
+/// or of READ_PLUS, if data at `offset` are all of its answer.
+bool take_until_data(rpc::XdrReader& in, std::uint64_t offset) {
     if (rpc::take_reply_header(in) != rpc::ReplyStatus::success) return false;
     if (in.u32() != 0) return false;  // the compound's status
     in.opaque(tag_size_max);
@@ -25,6 +26,12 @@ bool take_until_data(rpc::XdrReader& in) {
         if (op == Op::read) {
             in.u32();  // eof
             return in.ok() && i + 1 == count;
+        }
+        if (op == Op::read_plus) {
+            in.u32();                         // eof
+            if (in.u32() != 1) return false;  // segments
+            if (in.u32() != 0) return false;  // a hole
+            return in.u64() == offset && in.ok() && i + 1 == count;
         }
     }
     return false;
@@ -165,7 +172,21 @@ void Request::put_readdir(std::uint64_t cookie,
 }
 
 void Request::put_read(const StateId& state, std::uint64_t offset, std::span<const iovec> to) {
-    put(Op::read);
+    put_reading(Op::read, state, offset, to);
+}
+
+void Request::put_read_plus(const StateId& state,
+                            std::uint64_t offset,
+                            std::span<const iovec> to) {
+    put_reading(Op::read_plus, state, offset, to);
+    read_offset_ = offset;
+}
+
+void Request::put_reading(Op op,
+                          const StateId& state,
+                          std::uint64_t offset,
+                          std::span<const iovec> to) {
+    put(op);
     put_state_id(out_, state);
     out_.u64(offset);
     out_.u32(static_cast<std::uint32_t>(total_size(to)));
@@ -325,7 +346,7 @@ Result<Attributes> Request::take_attributes(const AttributeSet& wanted) noexcept
 rpc::PayloadFinder::Answer Request::find(std::span<const std::byte> beginning,
                                          rpc::PayloadPlace& place) {
     rpc::XdrReader in(beginning);
-    const bool is_data = take_until_data(in);
+    const bool is_data = take_until_data(in, read_offset_);
     if (!is_data) return in.ok() ? Answer::none : Answer::more_needed;
     const std::uint32_t size = in.u32();
     if (!in.ok()) return Answer::more_needed;

@@ -78,6 +78,9 @@ class Request final : rpc::PayloadFinder {
                      const AttributeSet& wanted);
     /// The last operation of its compound; the data go straight to `to`.
     void put_read(const StateId& state, std::uint64_t offset, std::span<const iovec> to);
+    /// READ_PLUS: take_read_plus() reads the result. Data that are in one piece go straight to
+    /// `to`. The last operation of its compound (RFC 7862, 15.10).
+    void put_read_plus(const StateId& state, std::uint64_t offset, std::span<const iovec> to);
     /// The last operation of its compound; the data come straight from `from`.
     void put_write(const StateId& state,
                    std::uint64_t offset,
@@ -135,6 +138,10 @@ class Request final : rpc::PayloadFinder {
     friend class Client;
 
     void put_owner(StateOwner owner);
+    void put_reading(Op op,
+                     const StateId& state,
+                     std::uint64_t offset,
+                     std::span<const iovec> to);
     Answer find(std::span<const std::byte> beginning, rpc::PayloadPlace& place) override;
 
     void set_sequence(const SessionId& session,
@@ -168,6 +175,7 @@ class Request final : rpc::PayloadFinder {
     bool cached_ = false;
     bool has_sequence_ = false;
     std::uint32_t op_count_ = 0;
+    std::uint64_t read_offset_ = 0;  // of READ_PLUS
     std::uint32_t changing_op_ = 0;  // its place; all ones: nothing changes anything
     std::size_t count_at_ = 0;
     std::size_t sequence_at_ = 0;

@@ -52,6 +52,7 @@ enum class Op : std::uint32_t {
     deallocate = 62,
     offload_cancel = 66,
     offload_status = 67,
+    read_plus = 68,
     seek = 69,
     clone = 71,
     getxattr = 72,
