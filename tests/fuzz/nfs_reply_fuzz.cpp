@@ -3,11 +3,14 @@
 // read, whatever it says. The first byte chooses the parser.
 #include "net/nfs4/copy.hpp"
 #include "net/nfs4/locations.hpp"
+#include "net/nfs4/read_plus.hpp"
 #include "net/nfs4/xattr.hpp"
 #include "net/rpc/starttls.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 
 namespace {
 
@@ -35,8 +38,19 @@ constexpr AttributeSet everything = {Attribute::supported,
                                      Attribute::clone_block_size,
                                      Attribute::xattr_support};
 
+/// Segments are placed in a room of the right size, in two pieces, or it is refused.
+void take_segments(rpc::XdrReader in) {
+    std::array<std::byte, 9> first = {};
+    std::array<std::byte, 64> second = {};
+    const std::array<iovec, 2> room = {{{.iov_base = first.data(), .iov_len = first.size()},
+                                        {.iov_base = second.data(), .iov_len = second.size()}}};
+    constexpr std::uint64_t offset = 0x100;
+    const auto read = take_read_plus(in, offset, room, {});
+    if (read && read->size > first.size() + second.size()) std::abort();
+}
+
 void parse(std::uint8_t choice, rpc::XdrReader in) {
-    switch (choice % 10) {
+    switch (choice % 11) {
         case 0:
             static_cast<void>(take_attributes(in, everything));
             break;
@@ -63,6 +77,9 @@ void parse(std::uint8_t choice, rpc::XdrReader in) {
             break;
         case 8:
             static_cast<void>(describe(take_locations(in)));
+            break;
+        case 9:
+            take_segments(in);
             break;
         default:
             while (in.ok() && in.boolean()) {  // a listing
