@@ -208,7 +208,12 @@ Task<void> NfsDataProgram::sync(File& file) {
 
 Task<void> NfsDataProgram::reopen(File& file) {
     const auto closed = co_await caller_.close(file.id);
-    if (!closed) allow("close", closed.error());
+    if (!closed) {
+        // What could not be brought to the disk is lost, as close(2) has said.
+        allow("close", closed.error());
+        forget_range(file, 0, file_size_max, closed.error());
+        file.size_known = false;
+    }
     file.open = false;
     // It must be open, whatever it takes: the program has nothing else to work with.
     for (int attempt = 0; !file.open && !rules_.stopping; ++attempt) {
