@@ -217,7 +217,7 @@ Task<void> NfsDataProgram::reopen(File& file) {
     file.open = false;
     // It must be open, whatever it takes: the program has nothing else to work with.
     for (int attempt = 0; !file.open && !rules_.stopping; ++attempt) {
-        EXPECT_LT(attempt, 100) << prefix_ << ": cannot be opened again";
+        EXPECT_LT(attempt, 1000) << prefix_ << ": cannot be opened again";
         const auto opened = co_await caller_.open(file.id.node, O_RDWR);
         if (opened) {
             file.id.handle = *opened;
