@@ -396,7 +396,9 @@ bool is_session_lost(Status status) noexcept {
     return status == Status::badsession || status == Status::deadsession ||
            status == Status::badslot || status == Status::bad_high_slot ||
            status == Status::seq_misordered || status == Status::seq_false_retry ||
-           status == Status::stale_clientid;
+           status == Status::stale_clientid ||
+           // Not in RFC 8881 for SEQUENCE: nfs-ganesha says so when the lease has just ended.
+           status == Status::expired;
 }
 
 }  // namespace dpfs::nfs4

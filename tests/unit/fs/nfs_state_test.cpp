@@ -119,6 +119,14 @@ TEST_F(NfsStateTest, a_reclaim_outlasts_the_time_that_requests_have) {
     EXPECT_TRUE(read(node, file->handle, 0, 1));
 }
 
+TEST_F(NfsStateTest, a_lease_that_sequence_says_is_over_ends_no_request) {
+    peer.add_file("a");
+    const fuse::NodeId node = look_up("a");
+    const auto file = open(node);
+    peer.answer(Op::sequence, Status::expired);
+    EXPECT_TRUE(write(node, file->handle, 0, "x"));
+}
+
 TEST_F(NfsStateTest, what_comes_late_in_an_open_is_asked_for_again) {
     peer.add_file("a");
     const fuse::NodeId node = look_up("a");
