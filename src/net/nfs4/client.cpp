@@ -17,6 +17,23 @@ std::string host_name() {
     return name.data();
 }
 
+/// `text` without slashes and bytes that are not printable, each as %XX. Servers keep a
+/// client's name as that of a file in their stable storage; nfs-ganesha 15.2 cannot read back
+/// one that it had to encode for that, and then lets the client reclaim nothing after a
+/// restart.
+std::string printable(std::string_view text) {
+    std::string name;
+    for (const char each : text) {
+        if (each > ' ' && each <= '~' && each != '/' && each != '%') {
+            name.push_back(each);
+        } else {
+            fmt::format_to(
+                std::back_inserter(name), "%{:02X}", static_cast<unsigned char>(each));
+        }
+    }
+    return name;
+}
+
 Verifier verifier_of(std::uint64_t configured) {
     std::random_device random;
     std::uint64_t number = configured;
@@ -59,7 +76,8 @@ std::expected<std::unique_ptr<Client>, std::string> Client::make(
     }
     connection.reply_size_max = options.data_size_max + (std::size_t{64} << 10);
     if (options.owner.empty()) {
-        options.owner = fmt::format("dpfs {} {}", host_name(), options.instance);
+        options.owner =
+            fmt::format("dpfs-{}-{}", printable(host_name()), printable(options.instance));
     }
     return std::unique_ptr<Client>(new Client(
         std::move(options), std::move(reactors), std::move(log), std::move(connection)));

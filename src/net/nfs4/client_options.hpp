@@ -19,7 +19,8 @@ struct ClientOptions {
     std::uint32_t slot_count = 256;
     /// Bytes of data of one READ or WRITE; the server may allow less.
     std::uint32_t data_size_max = 1 << 20;
-    /// Names this client to the server; empty: made up from the host's name and `instance`. The
+    /// Names this client to the server; empty: made up from the host's name and `instance`, of
+    /// printable characters other than '/', which not all servers remember. The
     /// same name with another verifier makes the server forget the state of the one before.
     std::string owner = {};
     std::string instance = {};

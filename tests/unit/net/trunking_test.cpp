@@ -99,6 +99,17 @@ class TrunkingTest : public testing::Test {
     std::counting_semaphore<> ended_{0};
 };
 
+// nfs-ganesha 15.2 cannot read back, after a restart, a name that it had to encode.
+TEST_F(TrunkingTest, a_name_that_is_made_up_is_one_that_servers_remember) {
+    ClientOptions options;
+    options.servers = {"127.0.0.1:1"};
+    options.instance = "tag /run/a_50%.sock";
+    const auto client = Client::make(options, {&threads_->reactor(0)}, Logger(*sink_, ""));
+    ASSERT_TRUE(client);
+    EXPECT_TRUE((*client)->owner().ends_with("-tag%20%2Frun%2Fa_50%25.sock"));
+    EXPECT_EQ((*client)->owner().find_first_of(" /"), std::string_view::npos);
+}
+
 TEST_F(TrunkingTest, a_connection_that_the_server_does_not_serve_delays_no_other) {
     finish(0, start());
     // One request over each says that all are there: the server counts from 0, which is home's.
