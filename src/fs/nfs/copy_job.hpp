@@ -31,6 +31,12 @@ struct NfsFs::CopyJob {
                 .to_offset = to_offset,
                 .size = size};
     }
+    /// copy_file_range(2) is EINVAL then.
+    [[nodiscard]] bool overlaps() const noexcept {
+        const std::uint64_t distance =
+            from_offset > to_offset ? from_offset - to_offset : to_offset - from_offset;
+        return &*from->inode == &*to->inode && distance < size;
+    }
 };
 
 /// What a server has copied, and what is known of whether it will keep it.

@@ -182,14 +182,17 @@ Task<Result<nfs4::Copied>> NfsFs::send_copy(fuse::Context& context, Request& req
 }
 
 /// A source that ends before the range does is EINVAL (RFC 7862, 15.2.3), and for
-/// copy_file_range(2) a short count.
+/// copy_file_range(2) a short count. A server that says so of what is within the source will
+/// not copy that: nfs-ganesha 15.2 within one file. The tenant's kernel then does.
 Task<CopyNews> NfsFs::copy_before_end(fuse::Context& context, CopyJob& job) {
     constexpr nfs4::AttributeSet size_only = {nfs4::Attribute::size};
     const auto found =
         co_await or_return(co_await ask_attributes(context, *job.from->inode, size_only));
     if (job.from_offset >= found.size) co_return CopyResult{.size = 0};
     const std::uint64_t left = found.size - job.from_offset;
-    if (left >= job.size) co_return fail(Errno::invalid);
+    if (left >= job.size) {
+        co_return fail(job.overlaps() ? Errno::invalid : Errno::not_supported);
+    }
     job.size = left;
     co_return std::nullopt;
 }

@@ -75,7 +75,11 @@ Task<Result<void>> NfsFs::setxattr(fuse::Context& context,
     request->put_file(inode->handle());
     request->must_be_cached();
     nfs4::put_setxattr(*request, mode, bare, value);
-    co_await or_return(co_await lane.run(*request, &context.cancel));
+    const auto sent = co_await lane.run(*request, &context.cancel);
+    // All else in it is as always: more than the server's own bound for a value, which nothing
+    // tells (nfs-ganesha 15.2: 8191 bytes).
+    if (request->status() == nfs4::Status::badxdr) co_return fail(Errno::too_big);
+    co_await or_return(sent);
     co_await or_return(request->take(Op::putfh));
     co_return request->take(Op::setxattr);
 }

@@ -46,6 +46,7 @@ bool Request::Beginning::is_for(std::uint32_t minor, const rpc::AuthSys& who) co
 
 void Request::begin(std::uint32_t minor_version, const rpc::AuthSys& who, bool sessionless) {
     call.recycle();
+    status_ = Status::ok;
     op_count_ = 0;
     cached_ = false;
     changing_op_ = ~std::uint32_t{0};
@@ -286,6 +287,7 @@ Result<rpc::ReplyStatus> Request::open_reply() noexcept {
     status_ = Status::ok;
     result_count_ = results_left_ = 0;
     const rpc::ReplyStatus reply = rpc::take_reply_header(in_);
+    if (reply == rpc::ReplyStatus::garbage_arguments) status_ = Status::badxdr;
     if (reply != rpc::ReplyStatus::success) return reply;
     status_ = Status{in_.u32()};
     in_.opaque(tag_size_max);

@@ -121,7 +121,8 @@ class Request final : rpc::PayloadFinder {
         if (!in_.ok()) return fail(Errno::bad_message);
         return {};
     }
-    /// Of the compound, that is of its last operation that was tried.
+    /// Of the compound, that is of its last operation that was tried; BADXDR also when the
+    /// server's RPC layer says that it cannot read the arguments.
     [[nodiscard]] Status status() const noexcept { return status_; }
     [[nodiscard]] std::uint32_t result_count() const noexcept { return result_count_; }
     /// Bytes of a READ's data.

@@ -83,6 +83,11 @@ void NfsPeer::answer(Op op, Status status, int count) {
     answers_[op] = {status, count};
 }
 
+void NfsPeer::cannot_read(Op op) {
+    const std::lock_guard lock(mutex_);
+    unreadable_.insert(op);
+}
+
 void NfsPeer::restart() {
     const std::lock_guard lock(mutex_);
     ++boot_;
@@ -189,11 +194,15 @@ bool NfsPeer::serve_one(int fd) {
         std::vector<std::byte> results;
         const Status status = compound(in, uid, results);
         changed_.wait(lock, [this] { return !away_ || stopping_.load(); });
-        rpc::XdrWriter out(reply);
-        out.u32(static_cast<std::uint32_t>(status));
-        out.string("");
-        out.u32(result_count_);
-        out.fixed(results);
+        if (unread_) {
+            rpc::begin_reply(reply, xid, rpc::ReplyStatus::garbage_arguments);
+        } else {
+            rpc::XdrWriter out(reply);
+            out.u32(static_cast<std::uint32_t>(status));
+            out.string("");
+            out.u32(result_count_);
+            out.fixed(results);
+        }
     }
     rpc::finish_record(reply, 0);
     return ::send(fd, reply.data(), reply.size(), MSG_NOSIGNAL) ==
@@ -207,6 +216,7 @@ Status NfsPeer::compound(rpc::XdrReader& in,
     in.u32();  // minor version
     const std::uint32_t count = in.u32();
     result_count_ = 0;
+    unread_ = false;
     for (std::uint32_t i = 0; i < count; ++i) {
         rpc::XdrWriter out(results);
         const Op op{in.u32()};
@@ -215,6 +225,7 @@ Status NfsPeer::compound(rpc::XdrReader& in,
         const std::size_t status_at = results.size();
         out.u32(0);
         Call call = {.op = op, .in = in, .out = out, .uid = uid};
+        unread_ = unread_ || unreadable_.contains(op);
         const Status status = perform(call);
         changed_.notify_all();
         out.patch_u32(status_at, static_cast<std::uint32_t>(status));
@@ -261,15 +272,18 @@ Status NfsPeer::perform(Call& call) {
     for (const Entry& each : table) {
         if (each.op != call.op) continue;
         if (!each.name.empty()) record_.emplace_back(each.name);
-        if (auto known = answers_.find(call.op);
-            known != answers_.end() && known->second.second > 0) {
-            --known->second.second;
-            return known->second.first;
-        }
+        if (const auto status = told(call.op)) return *status;
         return (this->*each.method)(call);
     }
     record_.push_back(fmt::format("operation {}", static_cast<std::uint32_t>(call.op)));
-    return Status::notsupp;
+    return told(call.op).value_or(Status::notsupp);
+}
+
+std::optional<Status> NfsPeer::told(Op op) {
+    const auto known = answers_.find(op);
+    if (known == answers_.end() || known->second.second == 0) return std::nullopt;
+    --known->second.second;
+    return known->second.first;
 }
 
 }  // namespace dpfs::nfs

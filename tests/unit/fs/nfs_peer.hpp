@@ -44,6 +44,8 @@ class NfsPeer {
     [[nodiscard]] std::string address() const;
     /// For the next `count` operations `op`.
     void answer(nfs4::Op op, nfs4::Status status, int count = 1);
+    /// From now on the RPC layer says of a compound with `op` that it cannot read it.
+    void cannot_read(nfs4::Op op);
     /// Forgets everything but files: sessions, opens and locks, and data that is not committed.
     void restart();
     /// Loses data that are not committed, and says so by another verifier.
@@ -84,6 +86,7 @@ class NfsPeer {
                           std::uint32_t uid,
                           std::vector<std::byte>& results);
     nfs4::Status perform(Call& call);
+    std::optional<nfs4::Status> told(nfs4::Op op);
     void lose_memory_locked();
 
     nfs4::Status exchange_id(Call& call);
@@ -129,6 +132,8 @@ class NfsPeer {
     std::mutex mutex_;
     std::condition_variable changed_;
     std::map<nfs4::Op, std::pair<nfs4::Status, int>> answers_;
+    std::set<nfs4::Op> unreadable_;
+    bool unread_ = false;  // the compound that is being answered has one of these
     std::vector<std::string> record_;
     std::map<std::string, File> files_;          // by handle, which is the first name
     std::map<std::string, std::string> dir_;     // name to handle

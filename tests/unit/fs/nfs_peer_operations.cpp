@@ -146,6 +146,9 @@ Status NfsPeer::get_attributes(Call& call) {
     const auto put64 = [&](Attribute attribute, std::uint64_t value) {
         if (wanted.has(attribute)) call.out.u64(value);
     };
+    if (wanted.has(Attribute::supported)) {
+        AttributeSet{Attribute::clone_block_size, Attribute::xattr_support}.put(call.out);
+    }
     put32(Attribute::type, is_root ? 2 : 1);
     put64(Attribute::change, file.change);
     put64(Attribute::size, file.data.size());
@@ -168,6 +171,8 @@ Status NfsPeer::get_attributes(Call& call) {
         put64(time, is_verifier ? 0x1234 : 1);
         put32(time, 0);
     }
+    put32(Attribute::clone_block_size, 0);
+    put32(Attribute::xattr_support, 1);
     call.out.patch_u32(size_at, static_cast<std::uint32_t>(call.out.position() - size_at - 4));
     return Status::ok;
 }
