@@ -280,7 +280,7 @@ constexpr std::array mirror_rows = {
     option<&Device::mirror, &MirrorOptions::lock_wait_max>(
         {.key = "lock_wait_s",
          .placeholder = "S",
-         .help = "A blocked lock request ends with EINTR after so many seconds: nothing can "
+         .help = "A blocked lock request ends with EDEADLK after so many seconds: nothing can "
                  "interrupt it earlier over virtio-fs. 0: never.",
          .range = {.min = 0, .max = 86400},
          .unit_ns = ns_per_s,

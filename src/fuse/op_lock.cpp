@@ -36,21 +36,28 @@ Result<LockArguments> take_lock(Call& call, bool wait) {
             .wait = wait}};
 }
 
-/// Ends the call's waits when the time is over; itself ended by `done`.
-Task<void> end_wait(Call& call, Duration time, reactor::CancelSource& done) {
-    const auto over = co_await call.context.reactor.sleep(time, &done);
-    if (over) call.cancel.cancel();
+/// Ends the call's waits when the time is over, and says so in `*over`; itself ended by `done`.
+Task<void> end_wait(Call& call, Duration time, reactor::CancelSource& done, bool* over) {
+    const auto slept = co_await call.context.reactor.sleep(time, &done);
+    if (!slept) co_return;
+    *over = true;
+    call.cancel.cancel();
 }
 
 Answer wait_for_lock(Call& call, Task<Result<void>> started, Duration time_max) {
     reactor::CancelSource done;
     Gate watch;
-    watch.spawn(end_wait(call, time_max, done));
+    bool over = false;
+    watch.spawn(end_wait(call, time_max, done, &over));
     const Result<void> result = co_await started.join();
     done.cancel();
     co_await watch.close();
-    if (!result) co_return fail(result.error());
-    co_return std::size_t{0};
+    if (result) co_return std::size_t{0};
+    // Not EINTR: Linux makes ERESTARTSYS of it (fs/fuse/file.c, fuse_setlk), which a program
+    // that no signal has come to sees as errno 512.
+    const bool ended =
+        result.error() == Errno::interrupted || result.error() == Errno::canceled;
+    co_return fail(over && ended ? Errno::deadlock : result.error());
 }
 
 }  // namespace
@@ -74,7 +81,8 @@ Answer op::setlk(Session& session, Call& call) {
 }
 
 /// FUSE_SETLKW (33). As SETLK, but waits until the lock is free, at most
-/// SessionOptions::lock_wait_max. Errors: EINTR, when the wait was ended early.
+/// SessionOptions::lock_wait_max. Errors: EDEADLK, when that is over; EINTR, when the wait was
+/// ended before.
 Answer op::setlkw(Session& session, Call& call) {
     const auto in = take_lock(call, true);
     if (!in) return refuse(in.error());

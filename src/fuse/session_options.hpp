@@ -48,8 +48,8 @@ struct SessionOptions {
     /// The tenant gives up the whole mount when an answer takes longer (Linux 6.16). Whole
     /// seconds; 0: never.
     Duration request_timeout;
-    /// A blocked SETLKW ends with EINTR after this. Linux sends no INTERRUPT over virtio-fs, so
-    /// that without it a killed process would stay until the lock is free. 0: no bound.
+    /// A blocked SETLKW ends with EDEADLK after this. Linux sends no INTERRUPT over virtio-fs,
+    /// so that without it a killed process would stay until the lock is free. 0: no bound.
     Duration lock_wait_max = seconds(30);
 };
 

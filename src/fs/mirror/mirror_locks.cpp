@@ -187,7 +187,8 @@ Task<Result<void>> MirrorFs::wait_for_lock(fuse::Context& context,
     }
     // A lock that was granted in the last moment is a lock.
     const auto result = locks.leave(waiter);
-    co_return result ? *result : Result<void>(fail(Errno::interrupted));
+    if (result) co_return *result;
+    co_return fail(context.cancel.canceled() ? Errno::interrupted : Errno::deadlock);
 }
 
 void MirrorFs::drop_posix_locks(Inode& inode, fuse::LockOwner owner) {

@@ -87,8 +87,8 @@ struct MirrorOptions {
     /// Lock owners (each has a descriptor) and waiting lock requests; beyond: ENOLCK.
     std::size_t lock_count_max = 4096;
 
-    /// How long a waiting lock request waits before it ends with EINTR. Linux cannot interrupt
-    /// a request over virtio-fs, so a wait should not be for ever, which 0 makes it.
+    /// How long a waiting lock request waits before it ends with EDEADLK. Linux cannot
+    /// interrupt a request over virtio-fs, so a wait should not be for ever, which 0 makes it.
     Duration lock_wait_max = seconds(30);
 
     /// GETATTR through the ring, also where a call in place cannot block.

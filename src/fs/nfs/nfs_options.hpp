@@ -77,7 +77,6 @@ struct NfsOptions {
 
     std::size_t inode_count_max = 1'000'000;  ///< more get ENFILE
     std::size_t open_file_count_max = 65536;  ///< the same
-    Duration lock_wait_max = seconds(30);     ///< then a blocked lock ends with EINTR
 };
 
 }  // namespace dpfs::nfs

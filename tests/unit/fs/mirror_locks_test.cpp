@@ -323,8 +323,8 @@ TEST_P(MirrorLocks, are_given_up_after_the_wait_limit) {
     const HolderProcess holder(host("file"));
     ASSERT_TRUE(holder.has_it());
 
-    EXPECT_EQ(lock(posix(1, F_WRLCK, 0, to_end, true)).error(), Errno::interrupted);
-    EXPECT_EQ(lock(posix(1, F_RDLCK, 0, to_end, true)).error(), Errno::interrupted);
+    EXPECT_EQ(lock(posix(1, F_WRLCK, 0, to_end, true)).error(), Errno::deadlock);
+    EXPECT_EQ(lock(posix(1, F_RDLCK, 0, to_end, true)).error(), Errno::deadlock);
 }
 
 Task<Result<void>> cancel_soon(MirrorFs& fs,

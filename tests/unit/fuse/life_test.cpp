@@ -288,7 +288,7 @@ TEST(Life, a_lock_wait_is_bounded) {
     EXPECT_EQ(waiting->completions, 0);
     fixture.sleep(seconds(2));
     EXPECT_EQ(waiting->completions, 1);
-    EXPECT_EQ(waiting->out_header().error, -EINTR);
+    EXPECT_EQ(waiting->out_header().error, -EDEADLK);
 }
 
 TEST(Life, a_lock_wait_is_unbounded_where_that_is_wanted) {
