@@ -208,9 +208,10 @@ Task<void> NfsDataProgram::sync(File& file) {
 
 Task<void> NfsDataProgram::reopen(File& file) {
     const auto closed = co_await caller_.close(file.id);
-    if (!closed) {
-        // What could not be brought to the disk is lost, as close(2) has said.
-        allow("close", closed.error());
+    if (!closed) allow("close", closed.error());
+    if (!closed && !NfsRules::is_given_up(closed.error())) {
+        // What could not be brought to the disk is lost, as close(2) has said. What was given
+        // up goes on without the program.
         forget_range(file, 0, file_size_max, closed.error());
         file.size_known = false;
     }
@@ -235,7 +236,10 @@ Task<void> NfsDataProgram::rename(std::string from) {
     if (!done && rules_.allows(done.error())) {
         // Done or not, nobody will ever say.
         rules_.history.tell_nothing(asked);
-        files_.erase(from);
+        const NfsCaller::File id = files_.extract(from).mapped().id;
+        const auto closed = co_await caller_.close(id);
+        static_cast<void>(closed);  // its data are not looked at any more
+        co_await caller_.forget(id.node);
         co_return;
     }
     auto moved = files_.extract(from);

@@ -33,8 +33,7 @@ struct NfsScenario {
     bool hostile = false;        ///< answers are spoilt: no wrong byte, but errors
     bool stops = false;          ///< the tenants go away in the middle of it all
     bool counters = true;        ///< programs that count under locks
-    /// Off while a known defect (docs/back-ends/nfs.md) leaves states at the server.
-    bool no_state_stays = true;
+    bool no_state_stays = true;  ///< off where leases are lost, or answers are no answers
 };
 
 /// One run: a server, two tenants with programs, a time of troubles, a time of checks.
@@ -57,6 +56,7 @@ class NfsRun {
     Task<void> be_away(bool restart);
     Task<void> stop_some_time();
     Task<void> stop_mounts();
+    Task<void> wait_until_quiet();
     Task<void> check();
     void choose_behaviour();
     void choose_faults();
@@ -76,6 +76,7 @@ class NfsRun {
     NfsCounter counter_;
     std::vector<std::unique_ptr<NfsMount>> mounts_;
     std::vector<std::unique_ptr<NfsProgram>> programs_;
+    bool is_left_to_lease_ = false;  // what a mount had open when it was stopped
     bool calm_ = false;
     reactor::CancelSource trouble_over_;
     reactor::CancelSource all_over_;

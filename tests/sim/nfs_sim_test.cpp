@@ -113,9 +113,7 @@ TEST(SimulatedNfs, makes_no_wrong_byte_of_a_spoilt_answer) {
     run_seeds({.hostile = true, .counters = false, .no_state_stays = false}, 10);
 }
 
-// Not run by themselves until what they have found is mended.
-
-TEST(SimulatedNfs, DISABLED_bears_everything_at_once) {
+TEST(SimulatedNfs, bears_everything_at_once) {
     run_seeds({.cuts = true,
                .slow_execution = true,
                .restarts = true,
@@ -127,13 +125,12 @@ TEST(SimulatedNfs, DISABLED_bears_everything_at_once) {
               10);
 }
 
-TEST(SimulatedNfs, DISABLED_gives_up_when_it_is_interrupted) {
+TEST(SimulatedNfs, gives_up_when_it_is_interrupted) {
     run_seeds({.cuts = true, .interruptions = true}, 10);
 }
 
-TEST(SimulatedNfs, DISABLED_gives_up_when_it_takes_too_long) {
-    run_seeds({.cuts = true, .restarts = true, .time_limit = true, .no_state_stays = false},
-              10);
+TEST(SimulatedNfs, gives_up_when_it_takes_too_long) {
+    run_seeds({.cuts = true, .restarts = true, .time_limit = true}, 10);
 }
 
 }  // namespace

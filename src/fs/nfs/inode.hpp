@@ -3,6 +3,7 @@
 
 #include "base/slot_table.hpp"
 #include "fs/nfs/held_ranges.hpp"
+#include "fs/nfs/lock_turns.hpp"
 #include "fs/nfs/uncommitted_writes.hpp"
 #include "net/nfs4/attributes.hpp"
 #include "net/nfs4/file_handle.hpp"
@@ -55,6 +56,8 @@ class Inode {
     /// or change the file brings it up to date first, and asks again for what was answered
     /// meanwhile (NfsFs::catch_up).
     std::atomic<bool> behind = false;
+
+    LockTurns lock_turns;
 
     std::mutex mutex;
     std::vector<LockState> locks;

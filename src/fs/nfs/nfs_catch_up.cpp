@@ -16,7 +16,8 @@ Task<Result<void>> NfsFs::catch_up(fuse::Context& context, Inode& inode) {
         if (!place(context).background.spawn(catch_up_unattended(work, inodes_.share(inode)))) {
             co_return fail(Errno::shut_down);
         }
-        const auto caught_up = co_await work->outcome(context.cancel);
+        const auto caught_up =
+            co_await work->outcome(context.cancel, deadline_from_now(context));
         // One who has lost its data has its own error, and is in nobody else's way.
         if (!caught_up && inode.behind.load()) co_return caught_up;
     }

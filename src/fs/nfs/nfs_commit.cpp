@@ -98,7 +98,8 @@ Task<Result<void>> NfsFs::commit(fuse::Context& context, Inode& inode, OpenFile*
                 lane.request(as(file != nullptr ? file->opener : context.caller));
             request->put_file(inode.handle());
             request->put_commit(0, 0);  // all of it
-            co_await or_return(co_await lane.run(*request, &context.cancel));
+            const Duration time_max = file != nullptr ? time_for(*file) : Duration{};
+            co_await or_return(co_await lane.run(*request, &context.cancel, time_max));
             co_await or_return(request->take(Op::putfh));
             co_await or_return(request->take(Op::commit));
             verifier = nfs4::take_verifier(request->reader());
@@ -225,7 +226,8 @@ Task<Result<void>> NfsFs::send_one_again(Lane& lane,
                            write->offset + done,
                            Stable::unstable,
                            std::span(&rest, 1));
-        co_await or_return(co_await lane.run(*request));
+        const Duration time_max = early ? Duration{} : time_for(file);
+        co_await or_return(co_await lane.run(*request, nullptr, time_max));
         if (nfs4::is_state_lost(request->status())) co_return fail(Errno::stale);
         co_await or_return(request->take(Op::putfh));
         co_await or_return(request->take(Op::write));

@@ -62,12 +62,12 @@ Task<Result<fuse::Created>> NfsFs::create(fuse::Context& context,
     if (!place(context).background.spawn(create_unattended(work, std::move(what)))) {
         co_return fail(Errno::shut_down);
     }
-    co_return co_await work->outcome(context.cancel);
+    co_return co_await work->outcome(context.cancel, deadline_from_now(context));
 }
 
 Task<void> NfsFs::create_unattended(std::shared_ptr<Unattended<fuse::Created>> work,
                                     MakesFile what) {
-    const auto outcome = co_await create_file(work->context, std::move(what));
+    const auto outcome = co_await create_file(work->context, std::move(what), work->given_up());
     if (work->abandoned() && outcome) {
         co_await close_abandoned(work->context, outcome->open.handle);
         if (const auto inode = inodes_.pin(outcome->entry.node)) inodes_.forget(*inode, 1);
@@ -75,19 +75,23 @@ Task<void> NfsFs::create_unattended(std::shared_ptr<Unattended<fuse::Created>> w
     work->end(outcome);
 }
 
-Task<Result<fuse::Created>> NfsFs::create_file(fuse::Context& context, MakesFile what) {
+Task<Result<fuse::Created>> NfsFs::create_file(fuse::Context& context,
+                                               MakesFile what,
+                                               reactor::CancelSource& given_up) {
     if (options_.read_only) co_return fail(Errno::read_only);
     const InodePin dir = co_await or_return(inodes_.pin(what.parent));
     const OpenFilePin file = co_await or_return(new_file(context, {}, what.access));
     const std::uint64_t incarnation = client_->incarnation();
-    MadeFile made = co_await or_return(co_await open_by_name(context, *dir, what, file->owner));
-    file->set_state(made.opened.state, incarnation);
+    MadeFile made =
+        co_await or_return(co_await open_by_name(context, *dir, what, file->owner, given_up));
     file->inode = std::move(made.inode);
     give_back_delegation(context, *file, made.opened);
+    co_await enlist(context, file.share(), made.opened.state, incarnation);
+    made.opened.state = file->current_state();
     if (what.mode == nfs4::CreateMode::exclusive4_1) {
         co_await set_what_is_missing(context, what, *file->inode, made);
     }
-    const fuse::OpenReply reply = publish(file, made.change);
+    const fuse::OpenReply reply = reply_for(*file, made.change);
     co_return fuse::Created{.entry = made.entry, .open = reply};
 }
 
@@ -105,12 +109,12 @@ Task<Result<fuse::Entry>> NfsFs::make_file(fuse::Context& context,
     if (!place(context).background.spawn(make_file_unattended(work, std::move(what)))) {
         co_return fail(Errno::shut_down);
     }
-    co_return co_await work->outcome(context.cancel);
+    co_return co_await work->outcome(context.cancel, deadline_from_now(context));
 }
 
 Task<void> NfsFs::make_file_unattended(std::shared_ptr<Unattended<fuse::Entry>> work,
                                        MakesFile what) {
-    const auto outcome = co_await create_file(work->context, std::move(what));
+    const auto outcome = co_await create_file(work->context, std::move(what), work->given_up());
     if (!outcome) {
         work->end(fail(outcome.error()));
         co_return;
@@ -124,7 +128,8 @@ Task<void> NfsFs::make_file_unattended(std::shared_ptr<Unattended<fuse::Entry>> 
 Task<Result<NfsFs::MadeFile>> NfsFs::open_by_name(fuse::Context& context,
                                                   Inode& dir,
                                                   MakesFile& what,
-                                                  std::uint64_t owner_number) {
+                                                  std::uint64_t owner_number,
+                                                  reactor::CancelSource& given_up) {
     const OwnerBytes owner = owner_bytes(owner_number);
     MadeFile made;
     Result<nfs4::FileHandle> handle = fail(Errno::io_error);
@@ -134,6 +139,7 @@ Task<Result<NfsFs::MadeFile>> NfsFs::open_by_name(fuse::Context& context,
         const auto request = lane.request(as(context.caller));
         request->put_file(dir.handle());
         request->must_be_cached();
+        request->call.must_be_answered = true;
         request->put_open({.access = what.access,
                            .owner = {client_->client_id(), owner.bytes},
                            .claim = nfs4::Claim::null,
@@ -144,7 +150,7 @@ Task<Result<NfsFs::MadeFile>> NfsFs::open_by_name(fuse::Context& context,
                            .attributes = what.attributes});
         request->put(Op::getfh);
         request->put_getattr(file_attributes);
-        co_await or_return(co_await lane.run(*request));
+        co_await or_return(co_await lane.run(*request, &given_up));
         co_await or_return(request->take(Op::putfh));
         co_await or_return(request->take(Op::open));
         made.opened = nfs4::take_opened(request->reader());

@@ -142,6 +142,11 @@ Task<void> NfsFs::close_places(reactor::CancelSource& closed) {
     closed.cancel();
 }
 
+Instant NfsFs::deadline_from_now(const fuse::Context& context) const noexcept {
+    const Duration time_max = client_->options().request_time_max;
+    return time_max == Duration{} ? Instant::never() : context.reactor.now() + time_max;
+}
+
 NfsFs::Place& NfsFs::place(const reactor::Reactor& reactor) noexcept {
     for (const auto& place : places_) {
         if (&place->reactor == &reactor) return *place;

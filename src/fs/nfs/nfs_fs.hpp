@@ -239,6 +239,8 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     }
     /// Where the client calls its holders.
     [[nodiscard]] Place& home_place() noexcept { return place(client_->home().reactor()); }
+    /// When the tenant is told ETIMEDOUT, whatever becomes of its request.
+    [[nodiscard]] Instant deadline_from_now(const fuse::Context& context) const noexcept;
     Task<void> close_all(std::shared_ptr<Unattended<void>> work);
     Task<void> close_places(reactor::CancelSource& closed);
     Task<Result<void>> find_root(reactor::Reactor& reactor);
@@ -296,7 +298,9 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     struct MadeFile;
     Task<void> create_unattended(std::shared_ptr<Unattended<fuse::Created>> work,
                                  MakesFile what);
-    Task<Result<fuse::Created>> create_file(fuse::Context& context, MakesFile what);
+    Task<Result<fuse::Created>> create_file(fuse::Context& context,
+                                            MakesFile what,
+                                            reactor::CancelSource& given_up);
     Task<Result<fuse::Entry>> make_file(fuse::Context& context,
                                         fuse::NodeId parent,
                                         fuse::Name name,
@@ -306,7 +310,8 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     Task<Result<MadeFile>> open_by_name(fuse::Context& context,
                                         Inode& dir,
                                         MakesFile& what,
-                                        std::uint64_t owner_number);
+                                        std::uint64_t owner_number,
+                                        reactor::CancelSource& given_up);
     Task<void> set_what_is_missing(fuse::Context& context,
                                    MakesFile& what,
                                    Inode& inode,
@@ -316,16 +321,24 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     Task<void> open_unattended(std::shared_ptr<Unattended<fuse::OpenReply>> work,
                                fuse::NodeId node,
                                fuse::OpenRequest request);
+    /// Here as in the others: `given_up` ends what the server has not been asked for yet.
     Task<Result<fuse::OpenReply>> open_file(fuse::Context& context,
                                             fuse::NodeId node,
-                                            fuse::OpenRequest request);
-    /// A place for a file that is about to be opened, which nobody finds before publish().
+                                            fuse::OpenRequest request,
+                                            reactor::CancelSource& given_up);
+    /// A place for a file that is about to be opened, which nobody finds before enlist().
     /// Error: ENFILE.
     Result<OpenFilePin> new_file(const fuse::Context& context,
                                  InodePin inode,
                                  std::uint32_t access);
-    /// Hands a file that is open at the server over to the tenant.
-    fuse::OpenReply publish(const OpenFilePin& file, std::uint64_t change);
+    /// `file` has got `state` from a server that the client knew as `incarnation`: it is found
+    /// from now on, so that it is reclaimed. From here on it ends with close_file().
+    Task<void> enlist(fuse::Context& context,
+                      OpenFilePin file,
+                      nfs4::StateId state,
+                      std::uint64_t incarnation);
+    /// What the tenant is told about a file that is open.
+    [[nodiscard]] fuse::OpenReply reply_for(OpenFile& file, std::uint64_t change) const;
     Task<void> flush_unattended(std::shared_ptr<Unattended<void>> work,
                                 OpenFilePin file,
                                 fuse::LockOwner owner);
@@ -351,6 +364,17 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     /// The server does not know `used` any more: opens anew. False: somebody has. Errors: as
     /// OPEN; EBADF: the file is closed.
     Task<Result<bool>> open_again(fuse::Context& context, OpenFile& file, nfs4::StateId used);
+    Task<void> open_again_unattended(std::shared_ptr<Unattended<bool>> work,
+                                     OpenFilePin file,
+                                     nfs4::StateId used);
+    Task<Result<bool>> open_forgotten(fuse::Context& context,
+                                      OpenFile& file,
+                                      nfs4::StateId used);
+    /// What is left of a file that the tenant has closed is done whatever time it takes: there
+    /// is nobody who would try again. Else: the client's limit.
+    [[nodiscard]] static Duration time_for(const OpenFile& file) noexcept {
+        return file.released.load() ? nfs4::for_ever : Duration{};
+    }
     /// What was locked through `file` is not held any more.
     void lose_locks(OpenFile& file);
     void give_up(OpenFile& file);
@@ -483,7 +507,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     Task<Result<LockAnswer>> try_lock(fuse::Context& context,
                                       OpenFile& file,
                                       fuse::LockRequest request,
-                                      const bool* abandoned);
+                                      reactor::CancelSource* given_up);
     Task<void> undo_lock(fuse::Context& context, OpenFile& file, fuse::LockRequest request);
     void lose_lock(OpenFile& file, const fuse::LockRequest& request, const nfs4::StateId& used);
     Task<Result<void>> unlock(fuse::Context& context,
@@ -494,6 +518,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
         std::optional<std::uint64_t> posix_owner = {};
         std::uint64_t made_through = 0;
     };
+    Task<Result<void>> wait_for_turns(fuse::Context& context, Inode& inode, Dropped which);
     Task<Result<void>> drop_locks(fuse::Context& context,
                                   InodePin inode,
                                   reactor::Credentials who,

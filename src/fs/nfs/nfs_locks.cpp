@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/or_return.hpp"
 #include "fs/nfs/nfs_fs.hpp"
+#include "fs/nfs/passed_on.hpp"
 #include "fs/nfs/place.hpp"
 #include "fs/nfs/state_attempts.hpp"
 #include "fs/nfs/unattended.hpp"
@@ -18,6 +19,7 @@ using nfs4::Status;
 
 constexpr std::uint64_t offset_max = INT64_MAX;
 constexpr std::uint64_t to_the_end = ~std::uint64_t{0};
+constexpr std::uint64_t no_open_file = 0;
 
 std::uint64_t length_of(const fuse::Lock& lock) noexcept {
     return lock.end >= offset_max ? to_the_end : lock.end - lock.start + 1;
@@ -38,22 +40,10 @@ LockState* find(std::vector<LockState>& locks, const fuse::LockRequest& request)
     return found == locks.end() ? nullptr : &*found;
 }
 
-/// Passes the end of a tenant's request on to the nap that it is taking.
-class PassedOn final : reactor::Cancelable {
-  public:
-    PassedOn(reactor::CancelSource& from, reactor::CancelSource& to) : to_(to) {
-        if (from.canceled()) {
-            to.cancel();
-        } else {
-            from.link(*this);
-        }
-    }
-    ~PassedOn() override { unlink(); }
-
-  private:
-    void on_cancel() noexcept override { to_.cancel(); }
-    reactor::CancelSource& to_;
-};
+LockTurns::Owner owner_of(const fuse::LockRequest& request) noexcept {
+    return {.number = static_cast<std::uint64_t>(request.owner),
+            .is_flock = request.kind == fuse::LockKind::flock};
+}
 
 }  // namespace
 
@@ -132,7 +122,8 @@ Task<Result<void>> NfsFs::setlk(fuse::Context& context,
         if (!place(context).background.spawn(lock_unattended(work, file.share(), request))) {
             co_return fail(Errno::shut_down);
         }
-        const auto answer = co_await or_return(co_await work->outcome(context.cancel));
+        const auto answer = co_await or_return(
+            co_await work->outcome(context.cancel, deadline_from_now(context)));
         if (answer.granted) co_return Result<void>();
         if (!request.wait) co_return fail(Errno::again);
         // No slot is held while it waits: the tenant's other requests go on.
@@ -144,12 +135,21 @@ Task<Result<void>> NfsFs::setlk(fuse::Context& context,
 Task<void> NfsFs::lock_unattended(std::shared_ptr<Unattended<LockAnswer>> work,
                                   OpenFilePin file,
                                   fuse::LockRequest request) {
+    // What is unlocked is unlocked whether the tenant waits for it or not.
+    const bool unlocks = request.lock.type == F_UNLCK;
+    reactor::CancelSource* const given_up = unlocks ? nullptr : &work->given_up();
+    const auto turn = co_await file->inode->lock_turns.take(
+        work->context.reactor, owner_of(request), file->id, given_up);
+    if (!turn) {
+        work->end(fail(turn.error()));
+        co_return;
+    }
     Result<LockAnswer> answer = LockAnswer{.granted = true};
-    if (request.lock.type == F_UNLCK) {
+    if (unlocks) {
         const auto unlocked = co_await unlock(work->context, *file, request);
         if (!unlocked) answer = fail(unlocked.error());
     } else {
-        answer = co_await try_lock(work->context, *file, request, &work->abandoned());
+        answer = co_await try_lock(work->context, *file, request, given_up);
         if (work->abandoned() && answer && answer->granted) {
             co_await undo_lock(work->context, *file, request);
         }
@@ -171,16 +171,18 @@ Task<Result<void>> NfsFs::wait_for_lock(fuse::Context& context, Duration time) {
     co_return Result<void>();
 }
 
-/// `*abandoned`: the tenant does not wait any more, and is not taken to hold what is granted.
+/// `given_up` is fired when the tenant does not wait any more: it is not taken to hold what is
+/// granted then. nullptr: it never did, this undoes a lock.
 Task<Result<NfsFs::LockAnswer>> NfsFs::try_lock(fuse::Context& context,
                                                 OpenFile& file,
                                                 fuse::LockRequest request,
-                                                const bool* abandoned) {
+                                                reactor::CancelSource* given_up) {
     Lane& lane = this->lane(context);
     Inode& inode = *file.inode;
     const LockOwnerBytes owner = lock_owner_bytes(static_cast<std::uint64_t>(request.owner),
                                                   request.kind == fuse::LockKind::flock,
                                                   file.id);
+    const Duration time_max = given_up == nullptr ? nfs4::for_ever : Duration{};
     for (StateAttempts attempts(*client_);;) {
         const std::uint64_t incarnation = client_->incarnation();
         const nfs4::StateId open_state = file.current_state();
@@ -200,8 +202,9 @@ Task<Result<NfsFs::LockAnswer>> NfsFs::try_lock(fuse::Context& context,
         const auto tried = lane.request(as(file.opener));
         tried->put_file(inode.handle());
         tried->must_be_cached();
+        tried->call.must_be_answered = true;
         tried->put_lock(lock);
-        co_await or_return(co_await lane.run(*tried));
+        co_await or_return(co_await lane.run(*tried, given_up, time_max));
         if (is_state_lost(tried->status()) && attempts.again()) {
             if (lock.first) {
                 co_await or_return(co_await open_again(context, file, open_state));
@@ -215,10 +218,9 @@ Task<Result<NfsFs::LockAnswer>> NfsFs::try_lock(fuse::Context& context,
         co_await or_return(tried->take(Op::lock));
         const nfs4::StateId state = nfs4::take_state_id(tried->reader());
         co_await or_return(tried->taken());
+        const std::lock_guard guard(inode.mutex);
         // Granted by a server that has forgotten since: it was no part of what was reclaimed.
         if (client_->incarnation() != incarnation) continue;
-
-        const std::lock_guard guard(inode.mutex);
         LockState* known = find(inode.locks, request);
         if (known == nullptr) {
             known = &inode.locks.emplace_back();
@@ -227,7 +229,7 @@ Task<Result<NfsFs::LockAnswer>> NfsFs::try_lock(fuse::Context& context,
             known->made_through = file.id;
         }
         known->state = state;
-        if (!*abandoned) {
+        if (given_up != nullptr && !given_up->canceled()) {
             known->held.lock({.start = request.lock.start,
                               .end = request.lock.end,
                               .exclusive = request.lock.type == F_WRLCK});
@@ -284,7 +286,7 @@ Task<Result<void>> NfsFs::unlock(fuse::Context& context,
         undone->put_file(inode.handle());
         undone->must_be_cached();
         undone->put_unlock({.other = used.other}, request.lock.start, length_of(request.lock));
-        co_await or_return(co_await lane.run(*undone));
+        co_await or_return(co_await lane.run(*undone, nullptr, nfs4::for_ever));
         const bool is_gone = is_state_lost(undone->status());
         nfs4::StateId state;
         if (!is_gone) {
@@ -326,13 +328,12 @@ Task<void> NfsFs::undo_lock(fuse::Context& context, OpenFile& file, fuse::LockRe
         kept = known->held.within(start, end);
     }
     request.wait = false;
-    const bool abandoned = true;  // nothing is held that was not before
     for (const HeldRanges::Range& each : kept) {
         gaps.unlock(each.start, each.end);
         request.lock.start = each.start;
         request.lock.end = each.end;
         request.lock.type = each.exclusive ? F_WRLCK : F_RDLCK;
-        const auto kept_lock = co_await try_lock(context, file, request, &abandoned);
+        const auto kept_lock = co_await try_lock(context, file, request, nullptr);
         static_cast<void>(kept_lock);  // it is held already: nobody can be in the way
     }
     for (const HeldRanges::Range& each : gaps.list()) {
@@ -343,10 +344,26 @@ Task<void> NfsFs::undo_lock(fuse::Context& context, OpenFile& file, fuse::LockRe
     }
 }
 
+/// What was asked for before, and perhaps given up, comes to its end first.
+Task<Result<void>> NfsFs::wait_for_turns(fuse::Context& context, Inode& inode, Dropped which) {
+    LockTurns& turns = inode.lock_turns;
+    std::optional<LockTurns::Owner> owner;
+    if (which.posix_owner && !turns.idle()) owner = {.number = *which.posix_owner};
+    if (!which.posix_owner) owner = turns.user_of(which.made_through);
+    while (owner) {
+        const auto turn =
+            co_await or_return(co_await turns.take(context.reactor, *owner, no_open_file));
+        owner.reset();
+        if (!which.posix_owner) owner = turns.user_of(which.made_through);
+    }
+    co_return Result<void>();
+}
+
 Task<Result<void>> NfsFs::drop_locks(fuse::Context& context,
                                      InodePin inode,
                                      reactor::Credentials who,
                                      Dropped which) {
+    co_await or_return(co_await wait_for_turns(context, *inode, which));
     const auto stays = [&which](const LockState& lock) {
         if (which.posix_owner) return lock.is_flock || lock.owner != *which.posix_owner;
         return lock.made_through != which.made_through;
@@ -370,7 +387,7 @@ Task<Result<void>> NfsFs::drop_locks(fuse::Context& context,
             request->put_unlock({.other = lock.state.other}, 0, to_the_end);
         }
         request->put_state(Op::free_stateid, {.other = lock.state.other});
-        const auto done = co_await lane.run(*request);
+        const auto done = co_await lane.run(*request, nullptr, nfs4::for_ever);
         if (!done) outcome = done;
     }
     co_return outcome;

@@ -18,13 +18,13 @@ Task<Result<fuse::OpenReply>> NfsFs::open(fuse::Context& context,
     if (!place(context).background.spawn(open_unattended(work, node, request))) {
         co_return fail(Errno::shut_down);
     }
-    co_return co_await work->outcome(context.cancel);
+    co_return co_await work->outcome(context.cancel, deadline_from_now(context));
 }
 
 Task<void> NfsFs::open_unattended(std::shared_ptr<Unattended<fuse::OpenReply>> work,
                                   fuse::NodeId node,
                                   fuse::OpenRequest request) {
-    const auto outcome = co_await open_file(work->context, node, request);
+    const auto outcome = co_await open_file(work->context, node, request, work->given_up());
     if (work->abandoned() && outcome) {
         co_await close_abandoned(work->context, outcome->handle);
     }
@@ -33,7 +33,8 @@ Task<void> NfsFs::open_unattended(std::shared_ptr<Unattended<fuse::OpenReply>> w
 
 Task<Result<fuse::OpenReply>> NfsFs::open_file(fuse::Context& context,
                                                fuse::NodeId node,
-                                               fuse::OpenRequest request) {
+                                               fuse::OpenRequest request,
+                                               reactor::CancelSource& given_up) {
     const bool truncates = (request.flags & O_TRUNC) != 0;
     const std::uint32_t access =
         access_of(request.flags) | (truncates ? nfs4::share::access_write : 0);
@@ -54,32 +55,33 @@ Task<Result<fuse::OpenReply>> NfsFs::open_file(fuse::Context& context,
     const auto made = lane.request(as(context.caller));
     made->put_file(inode->handle());
     made->must_be_cached();
+    made->call.must_be_answered = true;
     made->put_open({.access = access, .owner = {client_->client_id(), owner.bytes}});
     // The state that OPEN has just made is the compound's current one.
     if (truncates) made->put_setattr({.sequence = 1}, empty);
     made->put_getattr(file_attributes);
-    co_await or_return(co_await lane.run(*made));
+    co_await or_return(co_await lane.run(*made, &given_up));
     co_await or_return(made->take(Op::putfh));
     co_await or_return(made->take(Op::open));
     const nfs4::Opened opened = nfs4::take_opened(made->reader());
     co_await or_return(made->taken());
-    file->set_state(opened.state, incarnation);
     give_back_delegation(context, *file, opened);
+    co_await enlist(context, file.share(), opened.state, incarnation);
 
     auto seen = take_seen(*made, *inode, truncates);
     // What came after OPEN had to wait, or did not go: it is asked for alone.
     if (!seen && truncates) {
-        seen = co_await set_and_see(context, *inode, {opened.state, context.caller}, empty);
+        const Actor actor = {.state = file->current_state(), .who = context.caller};
+        seen = co_await set_and_see(context, *inode, actor, empty);
     } else if (!seen) {
         seen = co_await see(context, *inode);
     }
     if (!seen) {
-        const auto closed = co_await close_state(context, *file);
-        static_cast<void>(closed);  // the lease's end does it too
+        co_await close_abandoned(context, fuse::FileHandle{file.id()});
         co_return fail(seen.error());
     }
     if (truncates && request.kill_suid_gid) co_await clear_set_id(context, *inode, *seen);
-    co_return publish(file, seen->change);
+    co_return reply_for(*file, seen->change);
 }
 
 Result<OpenFilePin> NfsFs::new_file(const fuse::Context& context,
@@ -96,15 +98,27 @@ Result<OpenFilePin> NfsFs::new_file(const fuse::Context& context,
     return made;
 }
 
-fuse::OpenReply NfsFs::publish(const OpenFilePin& file, std::uint64_t change) {
-    // Close to open: what the tenant has cached holds if nobody has changed the file since.
-    const bool unchanged = file->inode->cached_change.exchange(change) == change && change != 0;
+Task<void> NfsFs::enlist(fuse::Context& context,
+                         OpenFilePin file,
+                         nfs4::StateId state,
+                         std::uint64_t incarnation) {
+    file->set_state(state, incarnation);
     if ((file->access & nfs4::share::access_write) != 0) {
         const std::lock_guard guard(file->inode->mutex);
         ++file->inode->writer_count;
     }
     open_files_.publish(file);
-    fuse::OpenReply reply = {.handle = fuse::FileHandle{file.id()}};
+    if (client_->incarnation() == incarnation) co_return;
+    // The server was started anew since, and reclaim() has not seen the file: it must be open
+    // there again before the tenant removes it.
+    const auto opened = co_await open_again(context, *file, state);
+    static_cast<void>(opened);  // who uses it meets the error again
+}
+
+fuse::OpenReply NfsFs::reply_for(OpenFile& file, std::uint64_t change) const {
+    // Close to open: what the tenant has cached holds if nobody has changed the file since.
+    const bool unchanged = file.inode->cached_change.exchange(change) == change && change != 0;
+    fuse::OpenReply reply = {.handle = fuse::FileHandle{file.id}};
     if (options_.cache == CachePolicy::never) {
         reply.open_flags =
             fuse::wire::fopen::direct_io | fuse::wire::fopen::parallel_direct_writes;
@@ -123,7 +137,7 @@ Task<Result<void>> NfsFs::flush(fuse::Context& context,
     if (!place(context).background.spawn(flush_unattended(work, std::move(file), owner))) {
         co_return fail(Errno::shut_down);
     }
-    co_return co_await work->outcome(context.cancel);
+    co_return co_await work->outcome(context.cancel, deadline_from_now(context));
 }
 
 Task<void> NfsFs::flush_unattended(std::shared_ptr<Unattended<void>> work,
@@ -151,7 +165,7 @@ Task<Result<void>> NfsFs::release(fuse::Context& context,
     if (!place(context).background.spawn(close_unattended(work, std::move(file)))) {
         co_return fail(Errno::shut_down);
     }
-    co_return co_await work->outcome(context.cancel);
+    co_return co_await work->outcome(context.cancel, deadline_from_now(context));
 }
 
 Task<void> NfsFs::close_unattended(std::shared_ptr<Unattended<void>> work, OpenFilePin file) {

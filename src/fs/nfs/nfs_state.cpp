@@ -3,6 +3,7 @@
 #include "base/or_return.hpp"
 #include "fs/nfs/nfs_fs.hpp"
 #include "fs/nfs/place.hpp"
+#include "fs/nfs/unattended.hpp"
 
 #include <cstring>
 
@@ -60,7 +61,7 @@ Task<Result<void>> NfsFs::close_state(fuse::Context& context,
     request->must_be_cached();
     request->put_close({.other = state.other});
     // Also when the tenant is gone: the server must not keep it.
-    co_await or_return(co_await lane.run(*request));
+    co_await or_return(co_await lane.run(*request, nullptr, nfs4::for_ever));
     // What the server does not know is closed.
     if (nfs4::is_state_lost(request->status())) co_return Result<void>();
     co_await or_return(request->take(Op::putfh));
@@ -72,14 +73,35 @@ Task<Result<bool>> NfsFs::open_again(fuse::Context& context,
                                      nfs4::StateId used) {
     if (file.closed.load()) co_return fail(Errno::bad_descriptor);
     if (file.current_state().other != used.other) co_return false;
+    OpenFilePin shared = co_await or_return(open_files_.pin(file.id));
+    const auto work = std::make_shared<Unattended<bool>>(context);
+    if (!place(context).background.spawn(
+            open_again_unattended(work, std::move(shared), used))) {
+        co_return fail(Errno::shut_down);
+    }
+    const Instant deadline =
+        file.released.load() ? Instant::never() : deadline_from_now(context);
+    co_return co_await work->outcome(context.cancel, deadline);
+}
+
+Task<void> NfsFs::open_again_unattended(std::shared_ptr<Unattended<bool>> work,
+                                        OpenFilePin file,
+                                        nfs4::StateId used) {
+    work->end(co_await open_forgotten(work->context, *file, used));
+}
+
+Task<Result<bool>> NfsFs::open_forgotten(fuse::Context& context,
+                                         OpenFile& file,
+                                         nfs4::StateId used) {
     const std::uint64_t incarnation = client_->incarnation();
     const OwnerBytes owner = owner_bytes(file.owner);
     Lane& lane = this->lane(context);
     const auto request = lane.request(as(file.opener));
     request->put_file(file.inode->handle());
     request->must_be_cached();
+    request->call.must_be_answered = true;
     request->put_open({.access = file.access, .owner = {client_->client_id(), owner.bytes}});
-    co_await or_return(co_await lane.run(*request));
+    co_await or_return(co_await lane.run(*request, nullptr, time_for(file)));
     co_await or_return(request->take(Op::putfh));
     co_await or_return(request->take(Op::open));
     const nfs4::Opened opened = nfs4::take_opened(request->reader());

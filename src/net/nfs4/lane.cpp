@@ -65,8 +65,10 @@ Task<Result<void>> Lane::run(Request& request,
     if (time_max == Duration{} && !request.call.early) {
         time_max = client_.options().request_time_max;
     }
-    request.call.deadline =
+    const Instant deadline =
         time_max == Duration{} ? Instant::never() : reactor_.now() + time_max;
+    request.call.deadline = deadline;
+    reactor::CancelSource* const canceler = cancel;
     for (;;) {
         const auto next = co_await attempt(request, cancel);
         if (!next && next.error() == Errno::bad_message) {
@@ -78,6 +80,13 @@ Task<Result<void>> Lane::run(Request& request,
         if (*next == Next::done) co_return Result<void>();
         if (*next == Next::deny) co_return fail(Errno::access_denied);
         if (*next == Next::fail) co_return fail(Errno::io_error);
+        if (*next == Next::wait_and_again) {
+            // The server has said that it has done nothing.
+            request.call.deadline = deadline;
+            cancel = canceler;
+        } else if (request.call.is_bound()) {
+            cancel = nullptr;
+        }
         if (reactor_.now() >= request.call.deadline) co_return fail(Errno::timed_out);
         if (*next == Next::wait_and_again) {
             counters_.delays.add();
@@ -111,6 +120,7 @@ Task<Result<Lane::Next>> Lane::perform_in(Ticket ticket,
                                           Request& request,
                                           reactor::CancelSource* cancel) {
     for (Backoff backoff;;) {
+        if (request.call.is_bound()) cancel = nullptr;
         co_await or_return(co_await connection_.perform(request.call, cancel));
         const Next next = co_await or_return(judge(request, ticket));
         if (next != Next::repeat) co_return next;

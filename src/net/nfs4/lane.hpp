@@ -11,6 +11,7 @@
 #include "reactor/reactor.hpp"
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +19,9 @@
 namespace dpfs::nfs4 {
 
 class Client;
+
+/// As a limit of time: none, whatever the client's is.
+inline constexpr Duration for_ever = {std::numeric_limits<std::int64_t>::max()};
 
 /// Who answers at an address (RFC 8881, 2.10.5): only over connections to the same server may
 /// a session be used.
@@ -87,7 +91,8 @@ class Lane final : rpc::ConnectionOwner {
 
     /// Runs `request` and reads its answer up to the first result. Succeeds whatever the
     /// operations' statuses are; sessions that are lost, servers that want us to wait, and lost
-    /// connections are dealt with here. `time_max`: instead of the client's limit.
+    /// connections are dealt with here. `time_max`: instead of the client's limit. With
+    /// `call.must_be_answered` neither ends a request that the server may have done.
     /// Errors: ECANCELED, ETIMEDOUT, ESHUTDOWN; EACCES (the server takes no such credentials);
     /// EIO (the server breaks the protocol); ECONNRESET (an early request: the session that is
     /// being made is lost again).

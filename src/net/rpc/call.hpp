@@ -54,12 +54,14 @@ class Call final : reactor::Cancelable {
     bool early = false;                   ///< part of greeting a server: it fails when the
                                           ///< connection is lost, instead of being sent again
     Instant deadline = Instant::never();  ///< it ends with ETIMEDOUT then, or soon after
+    bool must_be_answered = false;        ///< once sent it is neither late nor canceled
 
     // --- the caller's, after
     std::vector<std::byte> reply;      ///< from the xid on; up to the data if there are any
     std::optional<std::size_t> taken;  ///< bytes of data that were put into `room`
     bool was_sent = false;             ///< whether the server may have seen it
 
+    [[nodiscard]] bool is_bound() const noexcept { return must_be_answered && was_sent; }
     /// When it was last given to the kernel.
     [[nodiscard]] Instant sent_at() const noexcept { return sent_at_; }
 
@@ -73,6 +75,7 @@ class Call final : reactor::Cancelable {
         finder = nullptr;
         early = false;
         deadline = Instant::never();
+        must_be_answered = false;
         taken.reset();
         was_sent = false;
     }

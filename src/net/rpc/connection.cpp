@@ -324,6 +324,10 @@ bool Connection::gather() {
             call.state_ = Call::State::sending;
             if (call.was_sent) counters_.sent_again.add();
             call.was_sent = true;
+            if (call.must_be_answered) {
+                call.deadline = Instant::never();
+                call.unlink();
+            }
             call.sent_at_ = now;
             batch_.push_back(call);
             batch_buffers_.push_back(

@@ -89,6 +89,92 @@ TEST_F(NfsStateTest, a_lock_under_way_while_the_server_restarts_keeps_the_reclai
     EXPECT_EQ(std::ranges::count(record, "LOCK"), 2) << "both ranges are reclaimed";
 }
 
+TEST_F(NfsStateTest, a_lock_that_is_given_up_is_undone_before_its_owner_asks_again) {
+    peer.add_file("a");
+    const fuse::NodeId node = look_up("a");
+    const auto file = open(node);
+    const auto other = open(node);
+    peer.stay_away(true);
+    auto locking = begin(fs().setlk(context(), node, file->handle, lock_of(0, 9)));
+    ASSERT_TRUE(peer.wait_for("LOCK"));
+    cancel();
+    EXPECT_FALSE(locking.get());
+    peer.take_record();
+    auto again = begin(fs().setlk(context(), node, other->handle, lock_of(0, 9)));
+    peer.stay_away(false);
+    EXPECT_TRUE(again.get());
+    EXPECT_THAT(peer.take_record(), ElementsAre("LOCKU", "LOCK"));
+}
+
+TEST_F(NfsStateTest, a_lock_that_is_given_up_is_undone_before_its_file_is_closed) {
+    peer.add_file("a");
+    const fuse::NodeId node = look_up("a");
+    const auto file = open(node);
+    peer.stay_away(true);
+    auto locking = begin(fs().setlk(context(), node, file->handle, lock_of(0, 9)));
+    ASSERT_TRUE(peer.wait_for("LOCK"));
+    cancel();
+    EXPECT_FALSE(locking.get());
+    peer.take_record();
+    auto closing = begin(fs().release(context(), node, file->handle, {}));
+    peer.stay_away(false);
+    EXPECT_TRUE(closing.get());
+    EXPECT_THAT(peer.take_record(), ElementsAre("LOCKU", "FREE_STATEID", "CLOSE"));
+    EXPECT_EQ(peer.state_count(), 0U);
+}
+
+TEST_F(NfsStateTest, an_open_that_takes_too_long_is_closed_when_the_server_answers) {
+    options.client.request_time_max = milliseconds(200);
+    peer.add_file("a");
+    const fuse::NodeId node = look_up("a");
+    peer.stay_away(true);
+    auto opening = begin(fs().open(context(), node, {.flags = O_RDWR}));
+    EXPECT_EQ(opening.get().error(), Errno::timed_out);
+    peer.stay_away(false);
+    EXPECT_TRUE(peer.wait_for("CLOSE"));
+    EXPECT_EQ(peer.state_count(), 0U);
+}
+
+TEST_F(NfsStateTest, a_lock_that_takes_too_long_is_undone_when_the_server_answers) {
+    options.client.request_time_max = milliseconds(200);
+    peer.add_file("a");
+    const fuse::NodeId node = look_up("a");
+    const auto file = open(node);
+    peer.stay_away(true);
+    auto locking = begin(fs().setlk(context(), node, file->handle, lock_of(0, 9)));
+    EXPECT_EQ(locking.get().error(), Errno::timed_out);
+    peer.stay_away(false);
+    EXPECT_TRUE(peer.wait_for("LOCKU"));
+}
+
+TEST_F(NfsStateTest, a_close_that_takes_too_long_is_made_all_the_same) {
+    options.client.request_time_max = milliseconds(200);
+    peer.add_file("a");
+    const fuse::NodeId node = look_up("a");
+    const auto file = open(node);
+    const auto locked = open(node);
+    ASSERT_TRUE(run(fs().setlk(context(), node, locked->handle, lock_of(0, 9))));
+    peer.stay_away(true);
+    EXPECT_EQ(release(node, file->handle).error(), Errno::timed_out);
+    EXPECT_EQ(release(node, locked->handle).error(), Errno::timed_out);
+    peer.stay_away(false);
+    ASSERT_TRUE(peer.wait_for("FREE_STATEID"));
+    EXPECT_TRUE(read(look_up("a"), open(node)->handle, 0, 1));  // behind both
+    EXPECT_EQ(peer.state_count(), 1U);
+}
+
+TEST_F(NfsStateTest, a_file_that_is_being_opened_while_the_server_restarts_is_reclaimed) {
+    peer.add_file("a");
+    const fuse::NodeId node = look_up("a");
+    peer.take_record();
+    peer.answer(Op::getattr, Status::delay, 5);  // 0.6 s between OPEN and its end
+    auto opening = begin(fs().open(context(), node, {.flags = O_RDWR}));
+    ASSERT_TRUE(peer.wait_for("OPEN"));
+    peer.restart();
+    ASSERT_TRUE(opening.get());
+    EXPECT_EQ(peer.state_count(), 1U);
+}
+
 TEST_F(NfsStateTest, an_unlock_under_way_while_the_server_restarts_is_made_again) {
     peer.add_file("a");
     const fuse::NodeId node = look_up("a");
