@@ -23,6 +23,7 @@ constexpr std::array<std::string_view, 3> readdirplus_modes = {"never", "adaptiv
 constexpr std::array<std::string_view, 3> cache_policies = {"never", "auto", "always"};
 constexpr std::array<std::string_view, 3> direct_policies = {"passthrough", "never", "always"};
 constexpr std::array<std::string_view, 3> data_paths = {"auto", "async", "in_place"};
+constexpr std::array<std::string_view, 2> silly_renames = {"never", "auto"};
 constexpr std::array<std::string_view, 2> write_modes = {"unstable", "stable"};
 constexpr std::array<std::string_view, 3> squash_policies = {"none", "root", "all"};
 constexpr std::array<std::string_view, 3> submount_policies = {"announce", "cross", "refuse"};
@@ -448,6 +449,14 @@ constexpr std::array nfs_rows = {
         {.key = "nfs_read_plus",
          .help = "Reads with READ_PLUS where the server has it, so that holes of sparse files "
                  "are not sent. Its data are copied where they are mixed with holes.",
+         .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::silly_rename>(
+        {.key = "nfs_silly_rename",
+         .placeholder = "WHEN",
+         .help = "What becomes of an open file that is removed. never: it lives until it is "
+                 "closed or the server restarts; auto: it also survives that, under a hidden "
+                 "name (.nfs...) in its directory, unless the server keeps such files itself.",
+         .range = {.choices = silly_renames},
          .backends = only(Backend::nfs)}),
     option<&Device::nfs, &NfsOptions::writes>(
         {.key = "nfs_writes",

@@ -13,6 +13,8 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <sys/stat.h>
 #include <vector>
 
@@ -33,6 +35,13 @@ struct LockState {
     std::uint64_t made_through = 0;  ///< the open file's id: its end ends the locks
     nfs4::StateId state = {};
     HeldRanges held = {};
+};
+
+/// What a file is called at the server since the tenant removed it while it was open.
+struct HiddenName {
+    nfs4::FileHandle directory = {};
+    std::string name = {};
+    reactor::Credentials who = {};  ///< removed it
 };
 
 /// A file that the tenant knows, by the server's handle for it.
@@ -58,6 +67,8 @@ class Inode {
     std::atomic<bool> behind = false;
 
     LockTurns lock_turns;
+    /// The server keeps it while it is open, removed or not, over its own restart too.
+    std::atomic<bool> outlives_its_name = false;
 
     std::mutex mutex;
     std::vector<LockState> locks;
@@ -66,7 +77,9 @@ class Inode {
     std::uint32_t resending = 0;     ///< how many do that now
     std::uint64_t behind_in = 0;     ///< incarnation that lacks kept data; 0: they are there
     std::uint32_t writer_count = 0;  ///< open files that may write
-    bool commits_early = false;      ///< a COMMIT is under way that nobody asked for
+    std::uint32_t open_count = 0;    ///< open files, and who is about to hide it
+    std::optional<HiddenName> hidden;
+    bool commits_early = false;  ///< a COMMIT is under way that nobody asked for
 
     /// Under the lock, after each change of what it depends on.
     void update_behind() noexcept {
@@ -91,7 +104,9 @@ class Inode {
         may_have_set_id.store(false, std::memory_order_relaxed);
         locks.clear();
         uncommitted = {};
-        resends = resending = writer_count = 0;
+        resends = resending = writer_count = open_count = 0;
+        hidden.reset();
+        outlives_its_name.store(false, std::memory_order_relaxed);
         behind_in = 0;
         behind.store(false, std::memory_order_relaxed);
         commits_early = false;

@@ -66,6 +66,14 @@ Result<InodePin> InodeTable::reference(const nfs4::FileHandle& handle,
     return made;
 }
 
+InodePin InodeTable::find(const nfs4::FileHandle& handle) {
+    Shard& shard = shard_of(handle);
+    const std::lock_guard lock(shard.mutex);
+    const auto known = shard.inodes.find(handle);
+    if (known == shard.inodes.end()) return {};
+    return inodes_.pin_object(*known->second);
+}
+
 void InodeTable::forget(const InodePin& inode, std::uint64_t count) {
     if (root_ && &*inode == &*root_) return;
     Shard& shard = shard_of(inode->handle());

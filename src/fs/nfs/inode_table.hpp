@@ -29,6 +29,8 @@ class InodeTable {
     /// The inode of `handle`, with one more reference of the tenant. Errors: ENFILE.
     Result<InodePin> reference(const nfs4::FileHandle& handle,
                                const nfs4::Attributes& attributes);
+    /// The inode of `handle`, without a reference of the tenant; nothing if it knows none.
+    [[nodiscard]] InodePin find(const nfs4::FileHandle& handle);
     void forget(const InodePin& inode, std::uint64_t count);
     /// All but the root.
     void forget_all();

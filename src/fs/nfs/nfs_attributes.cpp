@@ -38,7 +38,12 @@ Result<NfsFs::Seen> NfsFs::take_seen(Request& request, Inode& inode, bool was_se
     }
     const auto found = request.take_attributes(file_attributes);
     if (!found) return fail(found.error());
-    const Seen seen = {.attributes = attributes_of(*found), .change = found->change};
+    Seen seen = {.attributes = attributes_of(*found), .change = found->change};
+    if (options_.silly_rename != SillyRename::never) {
+        // The hidden name is none of the tenant's.
+        const std::lock_guard guard(inode.mutex);
+        if (inode.hidden && seen.attributes.nlink > 0) --seen.attributes.nlink;
+    }
     inode.may_have_set_id.store(set_id_bits(seen.attributes.mode) != 0);
     return seen;
 }

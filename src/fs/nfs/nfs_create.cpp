@@ -85,6 +85,7 @@ Task<Result<fuse::Created>> NfsFs::create_file(fuse::Context& context,
     MadeFile made =
         co_await or_return(co_await open_by_name(context, *dir, what, file->owner, given_up));
     file->inode = std::move(made.inode);
+    file->inode->outlives_its_name.store(made.opened.preserves_unlinked);
     give_back_delegation(context, *file, made.opened);
     co_await enlist(context, file.share(), made.opened.state, incarnation);
     made.opened.state = file->current_state();

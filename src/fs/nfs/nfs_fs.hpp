@@ -292,6 +292,47 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                         fuse::NodeId parent,
                                         Request::Make make);
     Task<Result<void>> remove(fuse::Context& context, fuse::NodeId parent, fuse::Name name);
+    Task<Result<void>> move_name(fuse::Context& context,
+                                 Inode& from,
+                                 std::string_view name,
+                                 Inode& to,
+                                 std::string_view new_name);
+
+    // --- nfs_silly_rename.cpp
+    [[nodiscard]] HiddenName hidden_name(const fuse::Context& context,
+                                         const Inode& dir) noexcept;
+    /// The file of that name, if it would be lost with the name and is open; it then counts as
+    /// open once more, until let_go(). Else nothing. Errors: of the server.
+    Task<Result<InodePin>> hold_if_open(fuse::Context& context,
+                                        Inode& dir,
+                                        std::string_view name);
+    /// One open file less: the last one takes the hidden name with it.
+    Task<void> let_go(fuse::Context& context, InodePin inode);
+    Task<void> remove_hidden(fuse::Context& context, HiddenName hidden);
+    /// unlink() of what hold_if_open() gave.
+    Task<Result<void>> unlink_open(fuse::Context& context,
+                                   InodePin dir,
+                                   std::string name,
+                                   InodePin victim);
+    Task<void> hide_unattended(std::shared_ptr<Unattended<void>> work,
+                               InodePin dir,
+                               std::string name,
+                               InodePin victim);
+    struct Renaming {
+        InodePin from;
+        std::string name;
+        InodePin to;
+        std::string new_name;
+    };
+    /// rename() over it.
+    Task<Result<void>> rename_over_open(fuse::Context& context, Renaming what, InodePin victim);
+    Task<void> rename_unattended(std::shared_ptr<Unattended<void>> work,
+                                 Renaming what,
+                                 InodePin victim);
+    Task<Result<void>> add_name(fuse::Context& context,
+                                Inode& file,
+                                Inode& dir,
+                                std::string_view name);
 
     // --- nfs_create.cpp
     struct MakesFile;

@@ -170,7 +170,14 @@ Task<Result<fuse::Entry>> NfsFs::link(fuse::Context& context,
 }
 
 Task<Result<void>> NfsFs::unlink(fuse::Context& context, fuse::NodeId parent, fuse::Name name) {
-    return remove(context, parent, name);
+    if (options_.silly_rename == SillyRename::never || options_.read_only) {
+        co_return co_await remove(context, parent, name);
+    }
+    InodePin dir = co_await or_return(inodes_.pin(parent));
+    InodePin open = co_await or_return(co_await hold_if_open(context, *dir, name.view()));
+    if (!open) co_return co_await remove(context, parent, name);
+    std::string text(name.view());
+    co_return co_await unlink_open(context, std::move(dir), std::move(text), std::move(open));
 }
 
 Task<Result<void>> NfsFs::rmdir(fuse::Context& context, fuse::NodeId parent, fuse::Name name) {
@@ -201,15 +208,35 @@ Task<Result<void>> NfsFs::rename(fuse::Context& context,
     // NFS knows none of RENAME_NOREPLACE and its kind, and to look first would be a race.
     if (flags != 0) co_return fail(Errno::invalid);
     if (options_.read_only) co_return fail(Errno::read_only);
-    const InodePin from = co_await or_return(inodes_.pin(parent));
-    const InodePin to = co_await or_return(inodes_.pin(new_parent));
+    InodePin from = co_await or_return(inodes_.pin(parent));
+    InodePin to = co_await or_return(inodes_.pin(new_parent));
+    const bool is_same = parent == new_parent && name.view() == new_name.view();
+    if (options_.silly_rename != SillyRename::never && !is_same) {
+        InodePin open =
+            co_await or_return(co_await hold_if_open(context, *to, new_name.view()));
+        if (open) {
+            Renaming what = {.from = std::move(from),
+                             .name = std::string(name.view()),
+                             .to = std::move(to),
+                             .new_name = std::string(new_name.view())};
+            co_return co_await rename_over_open(context, std::move(what), std::move(open));
+        }
+    }
+    co_return co_await move_name(context, *from, name.view(), *to, new_name.view());
+}
+
+Task<Result<void>> NfsFs::move_name(fuse::Context& context,
+                                    Inode& from,
+                                    std::string_view name,
+                                    Inode& to,
+                                    std::string_view new_name) {
     Lane& lane = this->lane(context);
     const auto request = lane.request(as(context.caller));
-    request->put_file(from->handle());
+    request->put_file(from.handle());
     request->put(Op::savefh);
-    request->put_file(to->handle());
+    request->put_file(to.handle());
     request->must_be_cached();
-    request->put_rename(name.view(), new_name.view());
+    request->put_rename(name, new_name);
     co_await or_return(co_await lane.run(*request, &context.cancel));
     co_await or_return(request->take(Op::putfh));
     co_await or_return(request->take(Op::savefh));

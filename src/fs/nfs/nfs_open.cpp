@@ -65,6 +65,7 @@ Task<Result<fuse::OpenReply>> NfsFs::open_file(fuse::Context& context,
     co_await or_return(made->take(Op::open));
     const nfs4::Opened opened = nfs4::take_opened(made->reader());
     co_await or_return(made->taken());
+    inode->outlives_its_name.store(opened.preserves_unlinked);
     give_back_delegation(context, *file, opened);
     co_await enlist(context, file.share(), opened.state, incarnation);
 
@@ -103,9 +104,10 @@ Task<void> NfsFs::enlist(fuse::Context& context,
                          nfs4::StateId state,
                          std::uint64_t incarnation) {
     file->set_state(state, incarnation);
-    if ((file->access & nfs4::share::access_write) != 0) {
+    {
         const std::lock_guard guard(file->inode->mutex);
-        ++file->inode->writer_count;
+        ++file->inode->open_count;
+        if ((file->access & nfs4::share::access_write) != 0) ++file->inode->writer_count;
     }
     open_files_.publish(file);
     if (client_->incarnation() == incarnation) co_return;

@@ -26,6 +26,12 @@ enum class WriteMode : std::uint8_t {
     stable,    ///< before a write is answered
 };
 
+/// What becomes of a file that the tenant removes while it has it open.
+enum class SillyRename : std::uint8_t {
+    never,      ///< it is removed: it lives as long as the server does
+    automatic,  ///< "auto": it gets a hidden name until it is closed, if the server needs that
+};
+
 /// Whose requests go to the server as somebody else's.
 enum class Squash : std::uint8_t {
     none,
@@ -61,6 +67,8 @@ struct NfsOptions {
 
     /// Reads by READ_PLUS where there is one (minor version 2): holes are not sent.
     bool read_plus = false;
+
+    SillyRename silly_rename = SillyRename::never;
 
     WriteMode writes = WriteMode::unstable;
     /// Bytes kept, over all files, to be sent again; what goes beyond is written stably.

@@ -34,6 +34,7 @@ Task<Result<void>> NfsFs::close_file(fuse::Context& context, OpenFilePin file) {
     static_cast<void>(unlocked);  // CLOSE does it too
     open_files_.retire(file);
     const auto closed = co_await close_state(context, *file);
+    co_await let_go(context, file->inode.share());
     if (!committed) co_return committed;
     co_return closed;
 }

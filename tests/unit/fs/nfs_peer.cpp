@@ -118,6 +118,11 @@ void NfsPeer::answer_writes(nfs4::Stable stable) {
     write_stable_ = stable;
 }
 
+void NfsPeer::keep_removed_files() {
+    const std::lock_guard lock(mutex_);
+    keeps_removed_ = true;
+}
+
 void NfsPeer::set_nothing_exclusively() {
     const std::lock_guard lock(mutex_);
     sets_exclusively_ = false;
@@ -265,6 +270,7 @@ Status NfsPeer::perform(Call& call) {
         Entry{Op::write, "WRITE", &NfsPeer::write},
         Entry{Op::commit, "COMMIT", &NfsPeer::commit},
         Entry{Op::remove, "REMOVE", &NfsPeer::remove},
+        Entry{Op::link, "LINK", &NfsPeer::link},
         Entry{Op::rename, "RENAME", &NfsPeer::rename},
         Entry{Op::readdir, "READDIR", &NfsPeer::read_directory},
         Entry{Op::allocate, "ALLOCATE", &NfsPeer::range},

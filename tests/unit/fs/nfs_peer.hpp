@@ -56,6 +56,8 @@ class NfsPeer {
     void answer_writes(nfs4::Stable stable);
     /// An exclusive creation sets none of the attributes that come with it.
     void set_nothing_exclusively();
+    /// Says of each open that a file is kept while it is open (OPEN4_RESULT_PRESERVE_UNLINKED).
+    void keep_removed_files();
     /// While `away`, what is asked is done, and answered only afterwards.
     void stay_away(bool away);
 
@@ -145,6 +147,7 @@ class NfsPeer {
     std::uint32_t session_ = 0;  // 0: none
     bool away_ = false;
     bool sets_exclusively_ = true;
+    bool keeps_removed_ = false;
     std::optional<nfs4::Stable> write_stable_;
     std::uint32_t file_number_ = 0;
     std::uint32_t result_count_ = 0;  // of the compound that is being answered

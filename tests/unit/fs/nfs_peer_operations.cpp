@@ -233,7 +233,7 @@ Status NfsPeer::open(Call& call) {
     call.out.u32(1);  // change_info4
     call.out.u64(1);
     call.out.u64(2);
-    call.out.u32(4);
+    call.out.u32(keeps_removed_ ? 4 | 8 : 4);
     set.put(call.out);
     call.out.u32(0);  // no delegation
     return Status::ok;
