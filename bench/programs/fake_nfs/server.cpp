@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fake_nfs/server.hpp"
 
+#include "base/socket_address.hpp"
 #include "net/rpc/message.hpp"
 
 #include <algorithm>
@@ -55,13 +56,12 @@ Server::Server(ServerOptions options)
     address.sin_family = AF_INET;
     address.sin_port = htons(options.port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    auto* const name = static_cast<sockaddr*>(static_cast<void*>(&address));
     socklen_t size = sizeof address;
     const int one = 1;
     ::setsockopt(listener_.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    need(::bind(listener_.get(), name, size) == 0, "bind");
+    need(::bind(listener_.get(), as_sockaddr(address), size) == 0, "bind");
     need(::listen(listener_.get(), 64) == 0, "listen");
-    need(::getsockname(listener_.get(), name, &size) == 0, "getsockname");
+    need(::getsockname(listener_.get(), as_sockaddr(address), &size) == 0, "getsockname");
     port_ = ntohs(address.sin_port);
     watch(events_.get(), listener_.get(), EPOLLIN, &listener_);
     watch(events_.get(), wake_.get(), EPOLLIN, &wake_);

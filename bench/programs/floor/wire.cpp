@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "floor/wire.hpp"
 
+#include "base/as_text.hpp"
+#include "base/socket_address.hpp"
 #include "net/rpc/message.hpp"
 
 #include <algorithm>
@@ -38,10 +40,6 @@ void put_channel(rpc::XdrWriter& out, std::uint32_t size, std::uint32_t slot_cou
     for (const std::uint32_t each : {0U, size, size, cached_size, op_count, slot_count, 0U}) {
         out.u32(each);
     }
-}
-
-std::string text_of(std::span<const std::byte> bytes) {
-    return {static_cast<const char*>(static_cast<const void*>(bytes.data())), bytes.size()};
 }
 
 }  // namespace
@@ -103,9 +101,8 @@ Session::Session(std::string_view host, std::uint16_t port)
     sockaddr_in address = {};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
-    const auto* const name = static_cast<const sockaddr*>(static_cast<const void*>(&address));
     if (::inet_pton(AF_INET, std::string(host).c_str(), &address.sin_addr) != 1 ||
-        ::connect(fd_.get(), name, sizeof address) != 0) {
+        ::connect(fd_.get(), as_sockaddr(address), sizeof address) != 0) {
         give_up("the server cannot be reached");
     }
     const int one = 1;
@@ -187,7 +184,7 @@ std::string Session::find(std::string_view path) {
     expect(in, Op::putrootfh);
     for (std::size_t i = 0; i < names.size(); ++i) expect(in, Op::lookup);
     expect(in, Op::getfh);
-    return text_of(in.opaque(nfs4::file_handle_size_max));
+    return std::string(as_text(in.opaque(nfs4::file_handle_size_max)));
 }
 
 std::string Session::open(std::string_view handle) {
@@ -206,7 +203,7 @@ std::string Session::open(std::string_view handle) {
     auto in = call(opening);
     expect(in, Op::putfh);
     expect(in, Op::open);
-    return text_of(in.fixed(16));
+    return std::string(as_text(in.fixed(16)));
 }
 
 void Session::end() {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fs/nfs/inode_table.hpp"
 
+#include "base/as_text.hpp"
+
 #include <algorithm>
 #include <string_view>
 
@@ -11,9 +13,7 @@ InodeTable::~InodeTable() {
 }
 
 std::size_t InodeTable::Hash::operator()(const nfs4::FileHandle& handle) const noexcept {
-    const auto bytes = handle.bytes();
-    const auto* const text = static_cast<const char*>(static_cast<const void*>(bytes.data()));
-    return std::hash<std::string_view>()({text, bytes.size()});
+    return std::hash<std::string_view>()(as_text(handle.bytes()));
 }
 
 void InodeTable::fill(Inode& inode,

@@ -2,6 +2,8 @@
 #include "net/nfs4/attributes.hpp"
 
 #include <charconv>
+#include <memory>
+#include <span>
 
 namespace dpfs::nfs4 {
 namespace {
@@ -129,8 +131,9 @@ void put_attributes(rpc::XdrWriter& out, const NewAttributes& attributes) {
 
 Result<std::uint32_t> parse_owner(std::string_view owner) noexcept {
     std::uint32_t number = 0;
-    const char* const end = owner.data() + owner.size();
-    const auto [stop, error] = std::from_chars(owner.data(), end, number);
+    const std::span<const char> text = owner;
+    const char* const end = std::to_address(text.end());
+    const auto [stop, error] = std::from_chars(std::to_address(text.begin()), end, number);
     if (error == std::errc() && stop == end) return number;
     if (owner.substr(0, owner.find('@')) == "root") return 0U;
     return fail(Errno::invalid);

@@ -79,14 +79,14 @@ std::expected<std::unique_ptr<Client>, std::string> Client::make(
         options.owner =
             fmt::format("dpfs-{}-{}", printable(host_name()), printable(options.instance));
     }
-    return std::unique_ptr<Client>(new Client(
-        std::move(options), std::move(reactors), std::move(log), std::move(connection)));
+    return std::unique_ptr<Client>(
+        new Client(std::move(options), std::move(reactors), std::move(log), connection));
 }
 
 Client::Client(ClientOptions options,
                std::vector<reactor::Reactor*> reactors,
                Logger log,
-               rpc::ConnectionOptions connection)
+               const rpc::ConnectionOptions& connection)
     : options_(std::move(options)),
       log_(std::move(log)),
       verifier_(verifier_of(options_.verifier)) {

@@ -96,7 +96,7 @@ class Client {
     Client(ClientOptions options,
            std::vector<reactor::Reactor*> reactors,
            Logger log,
-           rpc::ConnectionOptions connection);
+           const rpc::ConnectionOptions& connection);
 
     /// EXCHANGE_ID's answer.
     struct Identity {

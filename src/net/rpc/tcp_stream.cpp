@@ -2,6 +2,7 @@
 #include "net/rpc/tcp_stream.hpp"
 
 #include "base/or_return.hpp"
+#include "base/socket_address.hpp"
 
 #include <algorithm>
 #include <netinet/in.h>
@@ -32,30 +33,26 @@ void set_options(int fd, Duration dead_time_max) noexcept {
     set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, time_s * 1000);
 }
 
+/// To `port` of whatever address of this machine. False: errno says why.
+bool bind_to(int fd, sa_family_t family, std::uint16_t port) noexcept {
+    if (family == AF_INET) {
+        sockaddr_in address = {};
+        address.sin_family = family;
+        address.sin_port = htons(port);
+        return ::bind(fd, as_sockaddr(address), sizeof address) == 0;
+    }
+    sockaddr_in6 address = {};
+    address.sin6_family = family;
+    address.sin6_port = htons(port);
+    return ::bind(fd, as_sockaddr(address), sizeof address) == 0;
+}
+
 /// A port that only root may have. Errors: EADDRINUSE, EACCES.
 Result<void> bind_privileged(int fd, sa_family_t family) noexcept {
     constexpr std::uint16_t first = 1023;
     constexpr std::uint16_t last = 600;
     for (std::uint16_t port = first; port >= last; --port) {
-        sockaddr_storage any = {};
-        any.ss_family = family;
-        if (family == AF_INET) {
-            sockaddr_in address = {};
-            address.sin_family = family;
-            address.sin_port = htons(port);
-            std::copy_n(static_cast<const std::byte*>(static_cast<const void*>(&address)),
-                        sizeof address,
-                        static_cast<std::byte*>(static_cast<void*>(&any)));
-        } else {
-            sockaddr_in6 address = {};
-            address.sin6_family = family;
-            address.sin6_port = htons(port);
-            std::copy_n(static_cast<const std::byte*>(static_cast<const void*>(&address)),
-                        sizeof address,
-                        static_cast<std::byte*>(static_cast<void*>(&any)));
-        }
-        const auto* const name = static_cast<const sockaddr*>(static_cast<const void*>(&any));
-        if (::bind(fd, name, sizeof any) == 0) return {};
+        if (bind_to(fd, family, port)) return {};
         if (errno != EADDRINUSE) return fail_errno();
     }
     return fail(Errno::address_in_use);
@@ -89,9 +86,8 @@ Task<Result<std::unique_ptr<TcpStream>>> TcpStream::connect(reactor::Reactor& re
     }
     const reactor::Limit limit = {.deadline = reactor.now() + options.connect_time_max,
                                   .cancel = &cancel};
-    const auto* const name =
-        static_cast<const sockaddr*>(static_cast<const void*>(&to.address));
-    co_await or_return(co_await reactor.connect(fd.get(), name, to.size, limit));
+    co_await or_return(
+        co_await reactor.connect(fd.get(), as_sockaddr(to.address), to.size, limit));
     co_return std::make_unique<TcpStream>(reactor, std::move(fd));
 }
 

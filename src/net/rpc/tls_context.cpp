@@ -63,7 +63,7 @@ void TlsContext::Free::operator()(bio_method_st* method) const noexcept {
 
 std::expected<std::shared_ptr<const TlsContext>, std::string> TlsContext::make(
     TlsOptions options) {
-    const std::shared_ptr<TlsContext> made(new TlsContext(std::move(options)));
+    std::shared_ptr<TlsContext> made(new TlsContext(std::move(options)));
     made->transport_.reset(make_tls_transport());
     made->context_.reset(::SSL_CTX_new(::TLS_client_method()));
     SSL_CTX* const context = made->context_.get();

@@ -99,7 +99,7 @@ Result<bool> TlsEngine::handshake() {
     const int outcome = ::SSL_do_handshake(ssl_);
     if (outcome != 1) {
         if (needs_input(outcome)) return false;
-        return fail(*failure_);
+        return fail(failure_.value_or(Errno::io_error));
     }
     const unsigned char* chosen = nullptr;
     unsigned size = 0;
@@ -152,7 +152,7 @@ Result<bool> TlsEngine::write(std::span<const std::byte> bytes) {
         return true;
     }
     if (needs_input(outcome)) return false;
-    return fail(*failure_);
+    return fail(failure_.value_or(Errno::io_error));
 }
 
 Result<void> TlsEngine::renew_keys() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/rpc/xdr.hpp"
 
+#include "base/as_text.hpp"
 #include "base/assert.hpp"
 
 #include <cstring>
@@ -50,9 +51,7 @@ std::span<const std::byte> XdrReader::opaque(std::size_t size_max) noexcept {
 }
 
 std::string_view XdrReader::string(std::size_t size_max) noexcept {
-    const auto bytes = opaque(size_max);
-    // Bytes and characters may alias.
-    return {static_cast<const char*>(static_cast<const void*>(bytes.data())), bytes.size()};
+    return as_text(opaque(size_max));
 }
 
 std::uint32_t XdrReader::count(std::size_t item_size_min) noexcept {

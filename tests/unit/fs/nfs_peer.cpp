@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "nfs_peer.hpp"
 
+#include "base/socket_address.hpp"
 #include "net/rpc/message.hpp"
 
 #include <fmt/format.h>
@@ -53,10 +54,10 @@ NfsPeer::NfsPeer() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))
     sockaddr_in any = {};
     any.sin_family = AF_INET;
     any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    auto* const name = static_cast<sockaddr*>(static_cast<void*>(&any));
     socklen_t size = sizeof any;
-    if (::bind(listener_.get(), name, size) == 0 && ::listen(listener_.get(), 8) == 0 &&
-        ::getsockname(listener_.get(), name, &size) == 0) {
+    if (::bind(listener_.get(), as_sockaddr(any), size) == 0 &&
+        ::listen(listener_.get(), 8) == 0 &&
+        ::getsockname(listener_.get(), as_sockaddr(any), &size) == 0) {
         port_ = ntohs(any.sin_port);
     }
     thread_ = std::thread([this] { serve(); });

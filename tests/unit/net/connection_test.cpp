@@ -2,6 +2,7 @@
 // A connection against a server on a thread of its own, which misbehaves as each test says.
 #include "net/rpc/connection.hpp"
 
+#include "base/socket_address.hpp"
 #include "net/rpc/message.hpp"
 #include "reactor/blocking_pool.hpp"
 #include "reactor/make_reactor.hpp"
@@ -62,11 +63,10 @@ class Server {
         sockaddr_in any = {};
         any.sin_family = AF_INET;
         any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        auto* const name = static_cast<sockaddr*>(static_cast<void*>(&any));
         socklen_t size = sizeof any;
-        EXPECT_EQ(::bind(listener_.get(), name, size), 0);
+        EXPECT_EQ(::bind(listener_.get(), as_sockaddr(any), size), 0);
         EXPECT_EQ(::listen(listener_.get(), 8), 0);
-        EXPECT_EQ(::getsockname(listener_.get(), name, &size), 0);
+        EXPECT_EQ(::getsockname(listener_.get(), as_sockaddr(any), &size), 0);
         std::memcpy(&address_.address, &any, sizeof any);
         address_.size = sizeof any;
         address_.text = "test";
@@ -320,10 +320,9 @@ class ClosedPort {
         sockaddr_in any = {};
         any.sin_family = AF_INET;
         any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        auto* const name = static_cast<sockaddr*>(static_cast<void*>(&any));
         socklen_t size = sizeof any;
-        EXPECT_EQ(::bind(fd_.get(), name, size), 0);
-        EXPECT_EQ(::getsockname(fd_.get(), name, &size), 0);
+        EXPECT_EQ(::bind(fd_.get(), as_sockaddr(any), size), 0);
+        EXPECT_EQ(::getsockname(fd_.get(), as_sockaddr(any), &size), 0);
         std::memcpy(&address_.address, &any, sizeof any);
         address_.size = sizeof any;
     }

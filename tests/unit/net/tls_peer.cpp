@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tls_peer.hpp"
 
+#include "base/socket_address.hpp"
 #include "net/rpc/message.hpp"
 
 #include <algorithm>
@@ -149,11 +150,10 @@ PeerServer::PeerServer(int connection_count, Serve serve)
     sockaddr_in any = {};
     any.sin_family = AF_INET;
     any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    auto* const name = static_cast<sockaddr*>(static_cast<void*>(&any));
     socklen_t size = sizeof any;
-    ::bind(listener_.get(), name, size);
+    ::bind(listener_.get(), as_sockaddr(any), size);
     ::listen(listener_.get(), 8);
-    ::getsockname(listener_.get(), name, &size);
+    ::getsockname(listener_.get(), as_sockaddr(any), &size);
     std::memcpy(&address_.address, &any, sizeof any);
     address_.size = sizeof any;
     address_.text = "test";
