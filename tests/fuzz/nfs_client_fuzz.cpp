@@ -103,83 +103,79 @@ void take_listing(Request& request, const Room&) {
     }
 }
 
-const std::array<Kind, 9>& kinds() {
-    static const std::array<Kind, 9> all = {
-        Kind{{Op::getattr},
-             [](Request& request, const Room&) { request.put_getattr(some_attributes); },
-             [](Request& request, const Room&) {
-                 static_cast<void>(request.take_attributes(some_attributes));
-             }},
-        Kind{{Op::getattr},
-             [](Request& request, const Room&) {
-                 request.put_getattr({Attribute::file_system_locations});
-             },
-             [](Request& request, const Room&) {
-                 if (!request.take(Op::getattr)) return;
-                 static_cast<void>(nfs4::describe(nfs4::take_locations(request.reader())));
-             }},
-        Kind{{Op::open, Op::getattr},
-             [](Request& request, const Room&) {
-                 request.must_be_cached();
-                 request.put_open({.access = nfs4::share::access_read, .owner = {}});
-                 request.put_getattr(some_attributes);
-             },
-             [](Request& request, const Room&) {
-                 if (!request.take(Op::open)) return;
-                 static_cast<void>(nfs4::take_opened(request.reader()));
-                 static_cast<void>(request.take_attributes(some_attributes));
-             }},
-        Kind{{Op::lookup, Op::getfh},
-             [](Request& request, const Room&) {
-                 request.put_name(Op::lookup, "name");
-                 request.put(Op::getfh);
-             },
-             [](Request& request, const Room&) {
-                 if (request.take(Op::lookup)) static_cast<void>(request.take_file_handle());
-             }},
-        Kind{{Op::read},
-             [](Request& request, const Room& room) { request.put_read({}, 0, room.pieces()); },
-             [](Request& request, const Room& room) {
-                 if (!request.take(Op::read)) return;
-                 request.reader().boolean();
-                 room.check(request.data_size());
-             }},
-        Kind{{Op::read_plus},
-             [](Request& request, const Room& room) {
-                 request.put_read_plus({}, 4, room.pieces());
-             },
-             [](Request& request, const Room& room) {
-                 if (!request.take(Op::read_plus)) return;
-                 const auto read = nfs4::take_read_plus(
-                     request.reader(), 4, room.pieces(), request.call.taken);
-                 room.check(read ? read->size : 0);
-             }},
-        Kind{{Op::readdir},
-             [](Request& request, const Room&) {
-                 request.put_readdir(0, {}, 4096, some_attributes);
-             },
-             take_listing},
-        Kind{{Op::listxattrs},
-             [](Request& request, const Room&) { nfs4::put_listxattrs(request, 0, 4096); },
-             [](Request& request, const Room&) {
-                 if (!request.take(Op::listxattrs)) return;
-                 static_cast<void>(nfs4::take_listxattrs(request.reader()));
-             }},
-        Kind{{Op::copy},
-             [](Request& request, const Room&) {
-                 request.must_be_cached();
-                 nfs4::put_copy(request, {}, false);
-             },
-             [](Request& request, const Room&) {
-                 if (!request.take(Op::copy)) return;
-                 static_cast<void>(nfs4::take_copied(request.reader()));
-             }},
-    };
-    return all;
-}
+const std::array<Kind, 9> kinds = {
+    Kind{{Op::getattr},
+         [](Request& request, const Room&) { request.put_getattr(some_attributes); },
+         [](Request& request, const Room&) {
+             static_cast<void>(request.take_attributes(some_attributes));
+         }},
+    Kind{{Op::getattr},
+         [](Request& request, const Room&) {
+             request.put_getattr({Attribute::file_system_locations});
+         },
+         [](Request& request, const Room&) {
+             if (!request.take(Op::getattr)) return;
+             static_cast<void>(nfs4::describe(nfs4::take_locations(request.reader())));
+         }},
+    Kind{{Op::open, Op::getattr},
+         [](Request& request, const Room&) {
+             request.must_be_cached();
+             request.put_open({.access = nfs4::share::access_read, .owner = {}});
+             request.put_getattr(some_attributes);
+         },
+         [](Request& request, const Room&) {
+             if (!request.take(Op::open)) return;
+             static_cast<void>(nfs4::take_opened(request.reader()));
+             static_cast<void>(request.take_attributes(some_attributes));
+         }},
+    Kind{{Op::lookup, Op::getfh},
+         [](Request& request, const Room&) {
+             request.put_name(Op::lookup, "name");
+             request.put(Op::getfh);
+         },
+         [](Request& request, const Room&) {
+             if (request.take(Op::lookup)) static_cast<void>(request.take_file_handle());
+         }},
+    Kind{{Op::read},
+         [](Request& request, const Room& room) { request.put_read({}, 0, room.pieces()); },
+         [](Request& request, const Room& room) {
+             if (!request.take(Op::read)) return;
+             request.reader().boolean();
+             room.check(request.data_size());
+         }},
+    Kind{
+        {Op::read_plus},
+        [](Request& request, const Room& room) { request.put_read_plus({}, 4, room.pieces()); },
+        [](Request& request, const Room& room) {
+            if (!request.take(Op::read_plus)) return;
+            const auto read =
+                nfs4::take_read_plus(request.reader(), 4, room.pieces(), request.call.taken);
+            room.check(read ? read->size : 0);
+        }},
+    Kind{{Op::readdir},
+         [](Request& request, const Room&) {
+             request.put_readdir(0, {}, 4096, some_attributes);
+         },
+         take_listing},
+    Kind{{Op::listxattrs},
+         [](Request& request, const Room&) { nfs4::put_listxattrs(request, 0, 4096); },
+         [](Request& request, const Room&) {
+             if (!request.take(Op::listxattrs)) return;
+             static_cast<void>(nfs4::take_listxattrs(request.reader()));
+         }},
+    Kind{{Op::copy},
+         [](Request& request, const Room&) {
+             request.must_be_cached();
+             nfs4::put_copy(request, {}, false);
+         },
+         [](Request& request, const Room&) {
+             if (!request.take(Op::copy)) return;
+             static_cast<void>(nfs4::take_copied(request.reader()));
+         }},
+};
 
 Task<void> ask(nfs4::Lane& lane, HostileNfsServer& server, std::uint32_t choice) {
-    const Kind& kind = kinds()[choice];
+    const Kind& kind = kinds[choice];
     const Room room;
     const auto request = lane.request({});
     request->put_file(nfs4::FileHandle(std::as_bytes(std::span("handle"))));
@@ -198,7 +194,7 @@ Task<bool> drive(nfs4::Client& client,
     const auto started = co_await client.start(holder, reactor);
     for (int i = 0; started && i < request_count_max && !script.at_end(); ++i) {
         co_await ask(
-            client.home(), server, script.below(static_cast<std::uint32_t>(kinds().size())));
+            client.home(), server, script.below(static_cast<std::uint32_t>(kinds.size())));
     }
     co_await client.stop(holder, reactor);
     co_await server.stop();
