@@ -51,6 +51,7 @@ class Holder final : public nfs4::StateHolder {
   public:
     Task<Result<void>> reclaim(nfs4::Lane&) override { return Task<Result<void>>::ready({}); }
     void states_revoked() override {}
+    void file_systems_moved() override {}
     void lock_may_be_free(const nfs4::FileHandle& handle) override { read(handle); }
     nfs4::Status recall(const nfs4::FileHandle& handle, const nfs4::StateId&) override {
         read(handle);

@@ -605,6 +605,8 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     /// Logs, once, where a file system is that the server has answered MOVED for: `inode`'s, or
     /// that of `name` in it.
     Task<void> tell_moved(fuse::Context& context, Inode& inode, std::string_view name = {});
+    /// The same for the file systems of `files`, one in each, if they have moved.
+    Task<void> tell_which_moved(std::vector<OpenFilePin> files);
 
     // --- nfs_xattr.cpp
     /// A file that can have extended attributes. Errors: ESTALE; EOPNOTSUPP.
@@ -615,6 +617,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     // --- nfs_reclaim.cpp
     Task<Result<void>> reclaim(Lane& lane) override;
     void states_revoked() override;
+    void file_systems_moved() override;
     void lock_may_be_free(const nfs4::FileHandle& handle) override;
     nfs4::Status recall(const nfs4::FileHandle& handle,
                         const nfs4::StateId& delegation) override;

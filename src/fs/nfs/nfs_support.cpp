@@ -3,6 +3,7 @@
 #include "fs/nfs/nfs_fs.hpp"
 #include "net/nfs4/locations.hpp"
 
+#include <algorithm>
 #include <string>
 
 namespace dpfs::nfs {
@@ -75,6 +76,33 @@ Task<void> NfsFs::tell_moved(fuse::Context& context, Inode& inode, std::string_v
     const std::lock_guard lock(told_mutex_);
     if (told_.size() == told_count_max || !told_.insert(where).second) co_return;
     log_.warning("a file system is on another server, which is not followed: {}", where);
+}
+
+void NfsFs::file_systems_moved() {
+    std::vector<OpenFilePin> files;
+    open_files_.for_each([&files](OpenFilePin& file) {
+        const auto is_same = [&file](const OpenFilePin& other) {
+            return other->inode->fsid() == file->inode->fsid();
+        };
+        if (!file->is_directory && files.size() < told_count_max &&
+            std::ranges::none_of(files, is_same)) {
+            files.push_back(file.share());
+        }
+    });
+    home_place().background.spawn(tell_which_moved(std::move(files)));
+}
+
+Task<void> NfsFs::tell_which_moved(std::vector<OpenFilePin> files) {
+    constexpr nfs4::AttributeSet something = {Attribute::type};
+    reactor::CancelSource never;
+    for (const OpenFilePin& file : files) {
+        fuse::Context context{
+            .reactor = home_place().reactor, .cancel = never, .caller = file->opener};
+        const auto found = co_await ask_attributes(context, *file->inode, something);
+        if (!found && found.error() == nfs4::to_errno(nfs4::Status::moved)) {
+            co_await tell_moved(context, *file->inode);
+        }
+    }
 }
 
 }  // namespace dpfs::nfs

@@ -217,6 +217,7 @@ void Client::heed(std::uint32_t status_flags, std::uint64_t epoch) {
     }
     if ((status_flags & lease_moved) != 0) {
         log_.warning("the server has moved a file system elsewhere; we do not follow");
+        for (StateHolder* const holder : holders_) holder->file_systems_moved();
     }
 }
 

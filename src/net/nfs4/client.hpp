@@ -35,6 +35,9 @@ class StateHolder {
     /// The server has revoked some, or all, of our states, and wants to hear that we know
     /// (TEST_STATEID, FREE_STATEID; RFC 8881, 8.5).
     virtual void states_revoked() = 0;
+    /// The server has moved file systems that we have states in, and does not say which (RFC
+    /// 8881, 18.46.3: SEQ4_STATUS_LEASE_MOVED): each is asked about.
+    virtual void file_systems_moved() = 0;
     /// A blocked lock may be free now (CB_NOTIFY_LOCK).
     virtual void lock_may_be_free(const FileHandle& handle) = 0;
     /// The server wants a delegation back (CB_RECALL; RFC 8881, 20.2). ok: it will be returned

@@ -124,6 +124,11 @@ void NfsPeer::keep_removed_files() {
     keeps_removed_ = true;
 }
 
+void NfsPeer::say(std::uint32_t flags) {
+    const std::lock_guard lock(mutex_);
+    flags_ = flags;
+}
+
 void NfsPeer::set_nothing_exclusively() {
     const std::lock_guard lock(mutex_);
     sets_exclusively_ = false;

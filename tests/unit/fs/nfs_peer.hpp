@@ -58,6 +58,8 @@ class NfsPeer {
     void set_nothing_exclusively();
     /// Says of each open that a file is kept while it is open (OPEN4_RESULT_PRESERVE_UNLINKED).
     void keep_removed_files();
+    /// SEQUENCE says these flags from now on.
+    void say(std::uint32_t flags);
     /// While `away`, what is asked is done, and answered only afterwards.
     void stay_away(bool away);
 
@@ -148,6 +150,7 @@ class NfsPeer {
     bool away_ = false;
     bool sets_exclusively_ = true;
     bool keeps_removed_ = false;
+    std::uint32_t flags_ = 0;
     std::optional<nfs4::Stable> write_stable_;
     std::uint32_t file_number_ = 0;
     std::uint32_t result_count_ = 0;  // of the compound that is being answered

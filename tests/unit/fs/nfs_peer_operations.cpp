@@ -89,7 +89,7 @@ Status NfsPeer::sequence(Call& call) {
     call.out.u32(slot);
     call.out.u32(highest);
     call.out.u32(highest);
-    call.out.u32(0);
+    call.out.u32(flags_);
     return Status::ok;
 }
 

@@ -28,6 +28,18 @@ TEST_F(NfsStateTest, an_open_that_is_given_up_is_closed_when_the_server_answers)
     EXPECT_EQ(peer.state_count(), 0U);
 }
 
+TEST_F(NfsStateTest, file_systems_are_asked_about_when_the_server_has_moved_one) {
+    peer.add_file("a");
+    const fuse::NodeId node = look_up("a");
+    const auto file = open(node);
+    peer.take_record();
+    peer.say(nfs4::sequence_status::lease_moved);
+    peer.answer(Op::getattr, Status::moved);
+    ASSERT_TRUE(read(node, file->handle, 0, 1));
+    EXPECT_TRUE(peer.wait_for("GETATTR"));
+    ASSERT_TRUE(release(node, file->handle));
+}
+
 TEST_F(NfsStateTest, a_creation_that_is_given_up_is_closed_when_the_server_answers) {
     start();
     peer.stay_away(true);

@@ -25,6 +25,7 @@ class Nothing final : public StateHolder {
   public:
     Task<Result<void>> reclaim(Lane&) override { return Task<Result<void>>::ready({}); }
     void states_revoked() override {}
+    void file_systems_moved() override {}
     void lock_may_be_free(const FileHandle&) override {}
     Status recall(const FileHandle&, const StateId&) override { return Status::bad_stateid; }
     void copy_ended(const CopyOutcome&) override {}

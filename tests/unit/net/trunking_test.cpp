@@ -23,6 +23,7 @@ class NoState final : public StateHolder {
         return Task<Result<void>>::ready({});
     }
     void states_revoked() override {}
+    void file_systems_moved() override {}
     void lock_may_be_free(const FileHandle& handle) override { static_cast<void>(handle); }
     Status recall(const FileHandle& handle, const StateId& delegation) override {
         static_cast<void>(handle);
@@ -36,6 +37,7 @@ class TrunkingTest : public testing::Test {
   protected:
     TrunkingTest() : server_({}), server_thread_([this] { server_.run(); }) {
         std::vector<reactor::Reactor*> all;
+        all.reserve(reactor_count);
         for (std::size_t i = 0; i < reactor_count; ++i) all.push_back(&threads_->reactor(i));
         ClientOptions options;
         options.servers = {fmt::format("127.0.0.1:{}", server_.port())};
@@ -122,7 +124,7 @@ TEST_F(TrunkingTest, a_connection_that_the_server_does_not_serve_delays_no_other
     server_.stall(-1);
     ended_.acquire();
 
-    constexpr auto all = static_cast<std::uint64_t>(chain_count * chain_length);
+    constexpr auto all = std::uint64_t{chain_count} * chain_length;
     for (const auto& lane : client_->lanes()) {
         EXPECT_GE(lane->counters().requests, all);
         EXPECT_EQ(lane->counters().slot_waits, 0U);
