@@ -130,7 +130,7 @@ TEST_F(CopiesTest, an_outcome_that_comes_later_finds_who_waits) {
     EXPECT_EQ(copies_.ended(outcome(std::byte{7}, 42)), reactor_.get());
     copies_.wake(state(1, std::byte{7}));
     EXPECT_TRUE(waiting_.nap.canceled());
-    EXPECT_EQ(copies_.outcome(waiting_)->size, 42U);
+    EXPECT_EQ(copies_.outcome(waiting_).value().size, 42U);
     copies_.end(waiting_);
 }
 
@@ -140,7 +140,7 @@ TEST_F(CopiesTest, an_outcome_that_overtakes_the_answer_is_kept) {
     copies_.begin(waiting_, state(1, std::byte{7}));
     copies_.expect_no_more();
     ASSERT_TRUE(copies_.outcome(waiting_));
-    EXPECT_EQ(copies_.outcome(waiting_)->size, 42U);
+    EXPECT_EQ(copies_.outcome(waiting_).value().size, 42U);
     copies_.end(waiting_);
 }
 

@@ -29,8 +29,7 @@ TEST(FileSystems, have_facts_once_they_were_asked) {
     FileSystems systems;
     EXPECT_FALSE(systems.facts(one));
     systems.set_facts(one, {.has_xattr = true, .clone_block_size = 4096});
-    ASSERT_TRUE(systems.facts(one));
-    EXPECT_EQ(systems.facts(one)->clone_block_size, 4096U);
+    EXPECT_EQ(systems.facts(one).value().clone_block_size, 4096U);
     EXPECT_FALSE(systems.facts(other));
 }
 

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <vector>
 
 namespace dpfs::rpc {
 namespace {
@@ -40,12 +41,12 @@ Identity make_identity(const Claims& claims, const Identity* issuer) {
     ::X509_gmtime_adj(::X509_getm_notAfter(certificate), claims.days_left * day_s);
     ::X509_set_pubkey(certificate, made.key.get());
     const std::string name = "dpfs test " + std::to_string(serial);
-    std::string bytes = name;
+    std::vector<unsigned char> bytes(name.begin(), name.end());
     ::X509_NAME_add_entry_by_txt(::X509_get_subject_name(certificate),
                                  "CN",
                                  MBSTRING_ASC,
-                                 static_cast<unsigned char*>(static_cast<void*>(bytes.data())),
-                                 -1,
+                                 bytes.data(),
+                                 static_cast<int>(bytes.size()),
                                  -1,
                                  0);
     const Identity& signer = issuer == nullptr ? made : *issuer;

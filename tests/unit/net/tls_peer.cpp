@@ -4,6 +4,8 @@
 #include "base/socket_address.hpp"
 #include "net/rpc/message.hpp"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <array>
 #include <csignal>
@@ -151,9 +153,9 @@ PeerServer::PeerServer(int connection_count, Serve serve)
     any.sin_family = AF_INET;
     any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof any;
-    ::bind(listener_.get(), as_sockaddr(any), size);
-    ::listen(listener_.get(), 8);
-    ::getsockname(listener_.get(), as_sockaddr(any), &size);
+    EXPECT_EQ(::bind(listener_.get(), as_sockaddr(any), size), 0);
+    EXPECT_EQ(::listen(listener_.get(), 8), 0);
+    EXPECT_EQ(::getsockname(listener_.get(), as_sockaddr(any), &size), 0);
     std::memcpy(&address_.address, &any, sizeof any);
     address_.size = sizeof any;
     address_.text = "test";
