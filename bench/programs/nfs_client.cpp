@@ -27,6 +27,8 @@ struct Options {
     std::uint32_t block_size = 4096;
     std::int64_t time_ms = 600;
     bool spins = false;
+    std::string ca_file = {};  // of the server's certificate; empty: without TLS
+    std::string server_name = {};
 };
 
 [[noreturn]] void give_up(std::string_view what) {
@@ -162,6 +164,10 @@ void set(std::string_view argument, Options& options) {
         options.time_ms = number;
     } else if (key == "spin") {
         options.spins = number != 0;
+    } else if (key == "ca") {
+        options.ca_file = value;
+    } else if (key == "name") {
+        options.server_name = value;
     } else {
         give_up("what is '" + std::string(argument) + "'?");
     }
@@ -179,6 +185,11 @@ void run(const Options& options) {
     NfsOptions nfs;
     nfs.client.servers = {options.host + ":" + options.port};
     nfs.export_path = options.directory;
+    if (!options.ca_file.empty()) {
+        nfs.client.tls = {.mode = rpc::TlsMode::on,
+                          .ca_file = options.ca_file,
+                          .server_name = options.server_name};
+    }
     const auto fs = NfsFs::make(nfs, {reactor->get()}, log);
     if (!fs) give_up(fs.error());
     Load load(**fs, **reactor, options);
