@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -186,6 +187,17 @@ class SharedGuestCase(GuestCase):
     def require_host_files(self) -> None:
         if not self.daemon.serves_host_files:
             self.skipTest("compares with the host's files, and this server has its own disk")
+
+    def run_beside(self, command: str, stdin: bytes = b"") -> bytes:
+        """Another user of the served files: a shell command in this test's folder, on the host
+        or on the server that has the disk. It must succeed; its output."""
+        if not self.daemon.serves_host_files:
+            return self.daemon.server.run_in(self._testMethodName, command, stdin)
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=self.host, input=stdin, capture_output=True
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
 
     def run_program(self, command: str, timeout: float = 60) -> str:
         """Runs one of `guest_programs` in the guest: NAME ARGUMENTS…; it must succeed."""

@@ -252,8 +252,7 @@ class DpfsOnNfs(Daemon):
 
 
 class TwoTenantsOnNfs(DpfsOnNfs):
-    """One process with two devices, each an NFS client of its own of one server's export. They
-    believe attributes for no time, so that one sees at once what the other did."""
+    """One process with two devices, each an NFS client of its own of one server's export."""
 
     def __init__(
         self, program: Path, backend: str, directory: Path, folder: Path, words: Sequence[str]
@@ -265,7 +264,7 @@ class TwoTenantsOnNfs(DpfsOnNfs):
         sections = (
             f'[[device]]\nbackend = "nfs"\ntag = "{tag}"\nsocket = "{socket}"\n'
             f'server = ["{self.server.address}"]\nexport = "{self.server.export}"\n'
-            f"nfs_minor_version = {minor_version}\nattributes_valid_ms = 0\n"
+            f"nfs_minor_version = {minor_version}\n"
             for tag, socket in sockets.items()
         )
         config.write_text("\n".join(sections))

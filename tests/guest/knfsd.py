@@ -85,6 +85,14 @@ class Knfsd:
         assert self.guest is not None
         return self.guest.check(command, timeout)
 
+    def run_in(self, folder: str, command: str, stdin: bytes = b"") -> bytes:
+        """A shell command in a folder of the export; its output."""
+        assert self.guest is not None
+        outcome = self.guest.run(f"cd {SERVED}/{folder} && {command}", BOOT_TIMEOUT_S, stdin)
+        if outcome.code != 0:
+            raise AssertionError(f"on the server: {command!r}: {outcome.text}")
+        return outcome.output
+
     def pause(self) -> None:
         """Its processor stands still: connections stay, nothing is answered, until resume()."""
         assert self.guest is not None

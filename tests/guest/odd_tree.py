@@ -10,6 +10,9 @@ from pathlib import Path
 
 SPARSE_SIZE = 3 << 20
 
+# Relative path -> all that must survive a copy, for comparison.
+Description = dict[str, dict[str, object]]
+
 # Names as bytes: a file name is any byte string without '/' and NUL.
 ODD_NAMES = (
     b"a new\nline",
@@ -108,10 +111,9 @@ def _make_attributes(root: Path) -> None:
     subprocess.run(["setfacl", "-d", "-m", f"{rules},u::rwx,g::r-x,o::---", attributes], check=True)
 
 
-def describe(root: Path) -> dict[str, dict[str, object]]:
-    """Relative path -> all that must survive a copy, for comparison."""
+def describe(root: Path) -> Description:
     top = os.fsencode(root)
-    described: dict[str, dict[str, object]] = {}
+    described: Description = {}
     first_names: dict[tuple[int, int], str] = {}
     for folder, folders, files in os.walk(top):
         folders.sort()
@@ -146,9 +148,7 @@ def _describe_entry(
     return entry
 
 
-def differences(
-    expected: dict[str, dict[str, object]], seen: dict[str, dict[str, object]]
-) -> list[str]:
+def differences(expected: Description, seen: Description) -> list[str]:
     """One line for each fact that differs."""
     lines = [f"missing: {path}" for path in expected if path not in seen]
     lines += [f"unexpected: {path}" for path in seen if path not in expected]
