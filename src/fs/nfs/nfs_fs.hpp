@@ -610,7 +610,9 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
 
     // --- nfs_xattr.cpp
     /// A file that can have extended attributes. Errors: ESTALE; EOPNOTSUPP.
-    Task<Result<InodePin>> xattr_inode(fuse::Context& context, fuse::NodeId node);
+    Task<Result<InodePin>> xattr_inode(fuse::Context& context,
+                                       fuse::NodeId node,
+                                       Errno if_special);
     /// All names, as the tenant knows them, each with its NUL.
     Task<Result<std::string>> fetch_xattr_names(fuse::Context& context, const Inode& inode);
 

@@ -41,12 +41,21 @@ Result<void> add_names(const nfs4::XattrNames& page, std::string& list) {
     return {};
 }
 
+/// user. attributes are those of regular files and directories (xattr(7)). A server need not be
+/// asked for others', and must not: nfs-ganesha 15.2 opens a FIFO for that, and hangs.
+bool may_have_attributes(const Inode& inode) noexcept {
+    return inode.type() == nfs4::FileType::regular || inode.type() == nfs4::FileType::directory;
+}
+
 }  // namespace
 
 /// ACCESS has bits for extended attributes that some servers set without having any: what the
 /// file system says is what counts (RFC 8276, 8.2).
-Task<Result<InodePin>> NfsFs::xattr_inode(fuse::Context& context, fuse::NodeId node) {
+Task<Result<InodePin>> NfsFs::xattr_inode(fuse::Context& context,
+                                          fuse::NodeId node,
+                                          Errno if_special) {
     InodePin inode = co_await or_return(inodes_.pin(node));
+    if (!may_have_attributes(*inode)) co_return fail(if_special);
     const auto facts = co_await or_return(co_await facts_of(context, *inode));
     if (!facts.has_xattr) co_return fail(Errno::not_supported);
     co_return inode;
@@ -63,7 +72,8 @@ Task<Result<void>> NfsFs::setxattr(fuse::Context& context,
     if (client_->options().minor_version < 2) co_return fail(Errno::not_implemented);
     const auto bare = co_await or_return(server_name(name));
     if (options_.read_only) co_return fail(Errno::read_only);
-    const InodePin inode = co_await or_return(co_await xattr_inode(context, node));
+    const InodePin inode =
+        co_await or_return(co_await xattr_inode(context, node, Errno::not_permitted));
     Lane& lane = this->lane(context);
     if (value.size() + request_overhead_max > lane.session().request_size_max) {
         co_return fail(Errno::too_big);
@@ -90,7 +100,8 @@ Task<Result<std::size_t>> NfsFs::getxattr(fuse::Context& context,
                                           std::span<std::byte> value) {
     if (client_->options().minor_version < 2) co_return fail(Errno::not_implemented);
     const auto bare = co_await or_return(server_name(name));
-    const InodePin inode = co_await or_return(co_await xattr_inode(context, node));
+    const InodePin inode =
+        co_await or_return(co_await xattr_inode(context, node, Errno::no_data));
     Lane& lane = this->lane(context);
     const auto request = lane.request(as(context.caller));
     request->put_file(inode->handle());
@@ -111,6 +122,7 @@ Task<Result<std::size_t>> NfsFs::listxattr(fuse::Context& context,
                                            std::span<std::byte> names) {
     if (client_->options().minor_version < 2) co_return fail(Errno::not_implemented);
     const InodePin inode = co_await or_return(inodes_.pin(node));
+    if (!may_have_attributes(*inode)) co_return std::size_t{0};
     const auto facts = co_await or_return(co_await facts_of(context, *inode));
     if (!facts.has_xattr) co_return std::size_t{0};
     const std::string list = co_await or_return(co_await fetch_xattr_names(context, *inode));
@@ -155,7 +167,8 @@ Task<Result<void>> NfsFs::removexattr(fuse::Context& context,
     if (client_->options().minor_version < 2) co_return fail(Errno::not_implemented);
     const auto bare = co_await or_return(server_name(name));
     if (options_.read_only) co_return fail(Errno::read_only);
-    const InodePin inode = co_await or_return(co_await xattr_inode(context, node));
+    const InodePin inode =
+        co_await or_return(co_await xattr_inode(context, node, Errno::not_permitted));
     Lane& lane = this->lane(context);
     const auto request = lane.request(as(context.caller));
     request->put_file(inode->handle());

@@ -181,6 +181,12 @@ void NfsPeer::add_file(const std::string& name, std::uint32_t mode) {
     files_[handle] = {.mode = mode};
 }
 
+void NfsPeer::add_fifo(const std::string& name) {
+    add_file(name);
+    const std::lock_guard lock(mutex_);
+    files_[dir_[name]].type = nfs4::FileType::fifo;
+}
+
 void NfsPeer::serve() {
     while (!stopping_.load()) {
         const UniqueFd fd(::accept(listener_.get(), nullptr, nullptr));

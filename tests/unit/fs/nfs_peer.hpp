@@ -72,11 +72,13 @@ class NfsPeer {
     [[nodiscard]] std::uint32_t mode_of(const std::string& name);
     [[nodiscard]] std::vector<std::string> names();
     void add_file(const std::string& name, std::uint32_t mode = 0644);
+    void add_fifo(const std::string& name);
 
   private:
     struct File {
         std::string data = {};
         std::string stable = {};  ///< what a restart leaves
+        nfs4::FileType type = nfs4::FileType::regular;
         std::uint32_t mode = 0644;
         std::uint32_t uid = 1000;
         std::uint64_t change = 1;
@@ -155,7 +157,7 @@ class NfsPeer {
     std::uint32_t file_number_ = 0;
     std::uint32_t result_count_ = 0;  // of the compound that is being answered
     std::string current_, saved_, last_state_;
-    File root_ = {.mode = 0755};
+    File root_ = {.type = nfs4::FileType::directory, .mode = 0755};
 };
 
 }  // namespace dpfs::nfs

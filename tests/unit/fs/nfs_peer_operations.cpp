@@ -149,7 +149,7 @@ Status NfsPeer::get_attributes(Call& call) {
     if (wanted.has(Attribute::supported)) {
         AttributeSet{Attribute::clone_block_size, Attribute::xattr_support}.put(call.out);
     }
-    put32(Attribute::type, is_root ? 2 : 1);
+    put32(Attribute::type, static_cast<std::uint32_t>(file.type));
     put64(Attribute::change, file.change);
     put64(Attribute::size, file.data.size());
     put64(Attribute::fsid, 1);

@@ -44,6 +44,18 @@ TEST_F(NfsRefusalTest, an_attribute_that_is_badxdr_is_too_big) {
     EXPECT_EQ(set_attribute(node, 8192).error(), Errno::too_big);
 }
 
+TEST_F(NfsRefusalTest, no_server_is_asked_for_attributes_of_a_fifo) {
+    peer.add_fifo("a");
+    const fuse::NodeId node = look_up("a");
+    peer.take_record();
+    EXPECT_EQ(run(fs().listxattr(context(), node, {})).value(), 0U);
+    EXPECT_EQ(run(fs().getxattr(context(), node, "user.name", {})).error(), Errno::no_data);
+    EXPECT_EQ(set_attribute(node, 1).error(), Errno::not_permitted);
+    EXPECT_EQ(run(fs().removexattr(context(), node, "user.name")).error(),
+              Errno::not_permitted);
+    EXPECT_TRUE(peer.take_record().empty());
+}
+
 TEST_F(NfsRefusalTest, a_copy_within_a_file_is_left_to_the_tenant) {
     peer.add_file("a");
     const fuse::NodeId node = look_up("a");
