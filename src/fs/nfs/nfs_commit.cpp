@@ -173,7 +173,9 @@ Task<Result<void>> NfsFs::commit_at_close(fuse::Context& context, OpenFile& file
     const auto committed = co_await commit_kept(context, file);
     Inode& inode = *file.inode;
     const std::lock_guard guard(inode.mutex);
-    if (--inode.writer_count > 0 || inode.uncommitted.empty()) co_return committed;
+    const bool is_last = --inode.writer_count == 0;
+    if (is_last && uncommitted_size_.load() == 0) copy_buffers_.trim();
+    if (!is_last || inode.uncommitted.empty()) co_return committed;
     // Nobody is left who could send it again.
     const std::size_t lost = inode.uncommitted.drop();
     inode.update_behind();

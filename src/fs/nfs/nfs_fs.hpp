@@ -3,6 +3,7 @@
 
 #include "base/log.hpp"
 #include "fs/nfs/copies.hpp"
+#include "fs/nfs/copy_buffers.hpp"
 #include "fs/nfs/file_systems.hpp"
 #include "fs/nfs/identities.hpp"
 #include "fs/nfs/inode_table.hpp"
@@ -647,7 +648,9 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     std::atomic<std::uint64_t> owner_count_ = 0;
     FileSystems file_systems_;
     Copies copies_;
-    std::atomic<std::size_t> uncommitted_size_ = 0;    // over all files
+    std::atomic<std::size_t> uncommitted_size_ = 0;  // over all files
+    // Half: while a quarter is committed, another one is written.
+    CopyBuffers copy_buffers_{options_.uncommitted_size_max / 2};
     static constexpr std::size_t told_count_max = 64;  // then no more is told
     std::mutex told_mutex_;
     std::set<std::string> told_;

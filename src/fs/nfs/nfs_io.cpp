@@ -192,7 +192,7 @@ Task<Result<std::size_t>> NfsFs::write_once(fuse::Context& context,
         UncommittedWrites::Pointer copy;
         if (stable == nfs4::Stable::unstable &&
             (committed == nfs4::Stable::unstable || is_any_kept(*file.inode))) {
-            copy = UncommittedWrites::copy_of(offset, from, count, verifier);
+            copy = UncommittedWrites::copy_of(copy_buffers_, offset, from, count, verifier);
             copy->file = file.id;
             copy->stable = committed != nfs4::Stable::unstable;
         }

@@ -6,18 +6,20 @@
 
 namespace dpfs::nfs {
 
-UncommittedWrites::Pointer UncommittedWrites::copy_of(std::uint64_t offset,
+UncommittedWrites::Pointer UncommittedWrites::copy_of(CopyBuffers& buffers,
+                                                      std::uint64_t offset,
                                                       std::span<const iovec> from,
                                                       std::size_t size,
                                                       const nfs4::Verifier& verifier) {
     auto copy = std::make_shared<Write>();
     copy->offset = offset;
     copy->verifier = verifier;
-    copy->data.reserve(size);
+    copy->data = buffers.take(size);
+    std::byte* to = copy->data.data();
     for (const iovec& part : from) {
-        const std::size_t left = size - copy->data.size();
-        const auto* const begin = static_cast<const std::byte*>(part.iov_base);
-        copy->data.insert(copy->data.end(), begin, begin + std::min(part.iov_len, left));
+        const std::size_t part_size = std::min(part.iov_len, size);
+        to = std::copy_n(static_cast<const std::byte*>(part.iov_base), part_size, to);
+        size -= part_size;
     }
     return copy;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "fs/nfs/copy_buffers.hpp"
 #include "net/nfs4/wire.hpp"
 
 #include <cstddef>
@@ -24,7 +25,7 @@ class UncommittedWrites {
         std::uint64_t file = 0;    ///< the open file's id
         std::uint64_t number = 0;  ///< in the order in which the server answered
         std::uint64_t offset = 0;
-        std::vector<std::byte> data;
+        CopyBuffers::Buffer data;
         nfs4::Verifier verifier;  ///< of the server's memory that took it
         /// It is on the disk already, and kept only to be newer than what is sent again.
         bool stable = false;
@@ -33,7 +34,8 @@ class UncommittedWrites {
     using List = std::vector<Pointer>;
 
     /// A copy of the first `size` bytes of `from`, to be added. Thread: any.
-    static Pointer copy_of(std::uint64_t offset,
+    static Pointer copy_of(CopyBuffers& buffers,
+                           std::uint64_t offset,
                            std::span<const iovec> from,
                            std::size_t size,
                            const nfs4::Verifier& verifier);
