@@ -153,7 +153,7 @@ Task<Result<void>> NfsFs::commit_before(fuse::Context& context, Inode& inode) {
     open_files_.for_each([&](OpenFilePin& file) {
         const bool fits = !writer && !file->is_directory && &*file->inode == &inode &&
                           (file->access & nfs4::share::access_write) != 0 &&
-                          !file->locks_lost.load();
+                          !file->locks_lost.load() && !file->closed.load();
         if (fits) writer = file.share();
     });
     OpenFile* const file = writer ? &*writer : nullptr;

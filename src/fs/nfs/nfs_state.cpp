@@ -32,8 +32,8 @@ Task<Result<void>> NfsFs::close_file(fuse::Context& context, OpenFilePin file) {
     const Dropped mine = {.made_through = file->id};
     const auto unlocked = co_await drop_locks(context, file->inode.share(), file->opener, mine);
     static_cast<void>(unlocked);  // CLOSE does it too
-    open_files_.retire(file);
     const auto closed = co_await close_state(context, *file);
+    open_files_.retire(file);
     co_await let_go(context, file->inode.share());
     if (!committed) co_return committed;
     co_return closed;
@@ -48,8 +48,13 @@ Task<void> NfsFs::close_abandoned(fuse::Context& context, fuse::FileHandle handl
 
 Task<Result<void>> NfsFs::close_state(fuse::Context& context, OpenFile& file) {
     file.closed.store(true);
-    co_return co_await close_state(
-        context, file.inode->handle(), file.current_state(), file.opener);
+    for (;;) {
+        const nfs4::StateId used = file.current_state();
+        const auto closed =
+            co_await close_state(context, file.inode->handle(), used, file.opener);
+        // It may have been reclaimed while this was on its way.
+        if (!closed || file.current_state().other == used.other) co_return closed;
+    }
 }
 
 Task<Result<void>> NfsFs::close_state(fuse::Context& context,
@@ -94,7 +99,6 @@ Task<void> NfsFs::open_again_unattended(std::shared_ptr<Unattended<bool>> work,
 Task<Result<bool>> NfsFs::open_forgotten(fuse::Context& context,
                                          OpenFile& file,
                                          nfs4::StateId used) {
-    const std::uint64_t incarnation = client_->incarnation();
     const OwnerBytes owner = owner_bytes(file.owner);
     Lane& lane = this->lane(context);
     const auto request = lane.request(as(file.opener));
@@ -109,7 +113,7 @@ Task<Result<bool>> NfsFs::open_forgotten(fuse::Context& context,
     co_await or_return(request->taken());
     give_back_delegation(context, file, opened);
     // Two who ask at once are one owner, and get one state: only one of them puts it in place.
-    const bool is_mine = file.replace_state(used, opened.state, incarnation);
+    const bool is_mine = file.replace_state(used, opened.state, request->incarnation());
     if (is_mine) {
         log_.warning("the server had forgotten an open file; it is open again");
         lose_locks(file);

@@ -72,12 +72,14 @@ class OpenFile {
         state = now;
         incarnation = client_incarnation;
     }
-    /// The same, if it still is what it was. False: somebody has set another.
+    /// The same, unless somebody has set another of the same age. (An older one is void: where
+    /// two are valid they are one, as the owner is.) False: nothing has changed.
     bool replace_state(const nfs4::StateId& was,
                        const nfs4::StateId& now,
                        std::uint64_t client_incarnation) {
         const std::lock_guard lock(mutex);
-        if (state.other != was.other) return false;
+        const bool is_lost = state.other == was.other || incarnation < client_incarnation;
+        if (!is_lost || state.other == now.other) return false;
         state = now;
         incarnation = client_incarnation;
         return true;

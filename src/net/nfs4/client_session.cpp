@@ -130,6 +130,7 @@ Task<Result<void>> Client::establish(Lane& lane) {
         is_reclaimed_ = false;
         incarnation_.fetch_add(1);
     }
+    session_.incarnation = incarnation_.load();
     callback_sequence_ = 0;
     callback_reply_.clear();
     choose_sizes(session_);

@@ -102,6 +102,7 @@ Task<Result<Lane::Next>> Lane::attempt(Request& request, reactor::CancelSource* 
     request.seal();
     request.set_sequence(
         ticket.session, ticket.sequence, number_of(ticket.index), client_.highest_slot());
+    request.incarnation_ = session_.incarnation;
     request.call.was_sent = false;
     const auto next = co_await perform_in(ticket, request, cancel);
     if (next || !request.call.was_sent) {

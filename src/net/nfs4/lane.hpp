@@ -37,6 +37,7 @@ struct Session {
     std::uint64_t epoch = 0;  ///< counts sessions; 0: none yet
     SessionId id = {};
     std::uint64_t client_id = 0;
+    std::uint64_t incarnation = 0;  ///< counts client ids
     std::shared_ptr<const ServerIdentity> server = {};
     std::uint32_t slot_count = 0;
     std::uint32_t request_size_max = 0;   // bytes

@@ -124,6 +124,8 @@ class Request final : rpc::PayloadFinder {
     /// Of the compound, that is of its last operation that was tried; BADXDR also when the
     /// server's RPC layer says that it cannot read the arguments.
     [[nodiscard]] Status status() const noexcept { return status_; }
+    /// Client::incarnation() as it was for who has answered.
+    [[nodiscard]] std::uint64_t incarnation() const noexcept { return incarnation_; }
     [[nodiscard]] std::uint32_t result_count() const noexcept { return result_count_; }
     /// Bytes of a READ's data.
     [[nodiscard]] std::size_t data_size() const noexcept { return call.taken.value_or(0); }
@@ -181,6 +183,7 @@ class Request final : rpc::PayloadFinder {
     std::size_t count_at_ = 0;
     std::size_t sequence_at_ = 0;
     Status status_ = Status::ok;
+    std::uint64_t incarnation_ = 0;
     std::uint32_t result_count_ = 0;
     std::uint32_t results_left_ = 0;
 };

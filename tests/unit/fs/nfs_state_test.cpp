@@ -300,6 +300,19 @@ TEST_F(NfsStateTest, two_who_find_an_open_forgotten_open_it_once) {
     EXPECT_EQ(peer.state_count(), 0U);
 }
 
+TEST(OpenFile, keeps_the_state_of_the_newest_server) {
+    const auto named = [](int name) {
+        return nfs4::StateId{.sequence = 1, .other = {std::byte(name)}};
+    };
+    OpenFile file;
+    file.set_state(named(1), 1);
+    file.set_state(named(2), 2);  // reclaimed
+    EXPECT_FALSE(file.replace_state(named(1), named(3), 2)) << "somebody was first";
+    EXPECT_TRUE(file.replace_state(named(1), named(4), 3)) << "the reclaimed one is void";
+    EXPECT_EQ(file.current_state().other, named(4).other);
+    EXPECT_FALSE(file.replace_state(named(4), named(4), 4)) << "it was not forgotten";
+}
+
 TEST_F(NfsStateTest, a_file_without_locks_is_usable_when_another_has_lost_its) {
     peer.add_file("a");
     const fuse::NodeId node = look_up("a");
