@@ -19,6 +19,10 @@ constexpr std::uint64_t before_dot_dot = 1;
 constexpr std::uint64_t before_first = 2;
 constexpr std::uint32_t page_size = 32 << 10;  // bytes of one answer
 constexpr std::size_t name_size_max = 255;
+// nfs-ganesha 5.9 answers NOENT to READDIR, which RFC 8881 does not list, when a name goes
+// while it looks. To a program ENOENT would be the end of the listing: readdir(3) takes it for
+// that.
+constexpr int attempt_count_max = 20;
 
 constexpr nfs4::AttributeSet with(nfs4::AttributeSet set,
                                   std::initializer_list<Attribute> more) {
@@ -149,25 +153,34 @@ Task<Result<void>> NfsFs::list(fuse::Context& context,
 
 Task<Result<void>> NfsFs::fetch(fuse::Context& context, OpenFile& dir, DirectoryPage& page) {
     Lane& lane = this->lane(context);
-    const auto request = lane.request(as(context.caller));
     const std::uint64_t cookie = page.offset == before_first ? 0 : page.offset;
-    request->put_file(dir.inode->handle());
-    request->put_readdir(cookie,
-                         page.verifier,
-                         std::min(page_size, client_->read_size_max()),
-                         page.with_handles ? listed_attributes : named_attributes);
-    co_await or_return(co_await lane.run(*request, &context.cancel));
-    co_await or_return(request->take(Op::putfh));
-    co_await or_return(request->take(Op::readdir));
-    rpc::XdrReader& in = request->reader();
-    page.verifier = nfs4::take_verifier(in);
-    if (!in.ok() || in.left() < 8) co_return fail(Errno::io_error);
-    const auto entries = in.fixed(in.left() / 4 * 4);
-    page.entries.assign(entries.begin(), entries.end());
-    page.position = 0;
-    page.at_end = false;
-    // At least the two words at the end are there, also where no entry is.
-    co_return Result<void>();
+    for (int attempt = 1; attempt <= attempt_count_max; ++attempt) {
+        const auto request = lane.request(as(context.caller));
+        request->put_file(dir.inode->handle());
+        request->put_readdir(cookie,
+                             page.verifier,
+                             std::min(page_size, client_->read_size_max()),
+                             page.with_handles ? listed_attributes : named_attributes);
+        co_await or_return(co_await lane.run(*request, &context.cancel));
+        co_await or_return(request->take(Op::putfh));
+        const auto listed = request->take(Op::readdir);
+        if (!listed && request->status() == nfs4::Status::noent) {
+            co_await or_return(
+                co_await context.reactor.sleep(milliseconds(10), &context.cancel));
+            continue;
+        }
+        co_await or_return(listed);
+        rpc::XdrReader& in = request->reader();
+        page.verifier = nfs4::take_verifier(in);
+        if (!in.ok() || in.left() < 8) co_return fail(Errno::io_error);
+        const auto entries = in.fixed(in.left() / 4 * 4);
+        page.entries.assign(entries.begin(), entries.end());
+        page.position = 0;
+        page.at_end = false;
+        // At least the two words at the end are there, also where no entry is.
+        co_return Result<void>();
+    }
+    co_return fail(Errno::io_error);
 }
 
 Result<bool> NfsFs::add_entries(const InodePin& dir,
