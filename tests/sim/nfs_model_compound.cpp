@@ -184,7 +184,7 @@ Status ModelCompound::take_sequence() {
     const auto bytes = in_.fixed(id.size());
     const std::uint32_t sequence = sequence_ = in_.u32();
     const std::uint32_t index = slot_number_ = in_.u32();
-    in_.u32();  // the highest slot in use
+    const std::uint32_t highest = in_.u32();
     is_cached_ = in_.boolean();
     if (!in_.ok()) return Status::badxdr;
     std::ranges::copy(bytes, id.begin());
@@ -200,18 +200,21 @@ Status ModelCompound::take_sequence() {
     if (const Status status = check_slot(slot, sequence); status != Status::ok) return status;
     ModelClient* const client = core_.state.client(session->client);
     client->renewed = now_;
-    if (sequence == slot.sequence) {
+    if (sequence == slot.sequence && !core_.lies.repeats) {
         replay(slot);
         return Status::ok;
     }
+    judge_slots(*session, highest);
     slot = {.sequence = sequence, .busy = true};
     slot.request.assign(arguments_.end() - static_cast<std::ptrdiff_t>(in_.left()),
                         arguments_.end());
+    if (core_.lies.mixes_requests && !slot.request.empty()) slot.request.back() ^= std::byte{1};
     slot_ = {id, index};
     session_number_ = session->number;
     client_ = session->client;
     if (core_.random.chance(core_.behaviour.new_target)) {
         session->target = static_cast<std::uint32_t>(core_.random.below(session->slots.size()));
+        session->target_since = now_;
     }
     out_.fixed(id);
     out_.u32(sequence);
@@ -220,6 +223,19 @@ Status ModelCompound::take_sequence() {
     out_.u32(session->target);
     out_.u32(0);  // status flags
     return Status::ok;
+}
+
+void ModelCompound::judge_slots(const ModelSession& session, std::uint32_t highest) {
+    if (slot_number_ > highest) ++core_.slot_breach_count;
+    constexpr Duration patience = seconds(2);
+    if (!core_.behaviour.judges_targets || now_ < session.target_since + patience) return;
+    std::uint32_t allowed = std::max(session.target, core_.behaviour.lane_count - 1);
+    if (core_.lies.denies_slots) allowed = 0;
+    for (std::uint32_t i = allowed + 1; i < session.slots.size(); ++i) {
+        if (session.slots[i].busy) return;
+    }
+    ++core_.judged_target_count;
+    if (highest > allowed) ++core_.slot_breach_count;
 }
 
 Status ModelCompound::check_slot(ModelSlot& slot, std::uint32_t sequence) {

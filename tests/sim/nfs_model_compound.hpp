@@ -33,6 +33,24 @@ struct ModelBehaviour {
     std::uint32_t small_page = 0;      ///< READDIR gives less than there is room for
     std::uint32_t new_target = 0;      ///< SEQUENCE wishes for another number of slots
     std::uint32_t promotes = 0;        ///< an unstable WRITE is made a stable one
+    /// Whether who is asked for fewer slots has obeyed two seconds later: not where answers
+    /// are lost. Each of its connections has a slot in any case.
+    bool judges_targets = false;
+    std::uint32_t lane_count = 2;
+};
+
+/// What no server may do. Planted, each by itself, to show that a run finds it.
+struct ModelLies {
+    bool wrong_byte = false;       ///< READ changes a byte
+    bool drops_commits = false;    ///< COMMIT is answered, and nothing becomes durable
+    bool claims_removals = false;  ///< REMOVE is answered, and the name stays
+    bool repeats = false;          ///< a request that comes again is done again
+    bool ignores_locks = false;    ///< LOCK never conflicts
+    bool keeps_opens = false;      ///< CLOSE is answered, and the state stays
+    bool hides_names = false;      ///< READDIR leaves one out
+    bool loses_names = false;      ///< a crash empties the root directory
+    bool mixes_requests = false;   ///< what a slot was used for is remembered wrongly
+    bool denies_slots = false;     ///< slots that were granted are held against the client
 };
 
 /// The server behind its connections.
@@ -42,10 +60,15 @@ struct ModelCore {
     ModelState state;
     reactor::SimRandom& random;
     ModelBehaviour behaviour;
+    ModelLies lies;
     ModelLimits limits;
     Logger log;
     /// Requests that used a slot's number for something else than before.
     std::uint64_t false_retry_count = 0;
+    /// Requests in a slot above the highest that they name themselves (RFC 8881, 18.46.3), or
+    /// that name a higher one than was wished for, long after the wish.
+    std::uint64_t slot_breach_count = 0;
+    std::uint64_t judged_target_count = 0;  ///< requests that were long enough after a wish
     std::uint64_t replay_count = 0;
     /// Locks of these files were given back or lost: somebody who waits may be told.
     std::set<std::uint64_t> freed_files = {};
@@ -83,6 +106,7 @@ class ModelCompound {
     [[nodiscard]] bool must_wait(Op op);
     Status take_sequence();
     Status check_slot(ModelSlot& slot, std::uint32_t sequence);
+    void judge_slots(const ModelSession& session, std::uint32_t highest);
     void replay(const ModelSlot& slot);
     void put_sequence_result(const ModelSession& session);
     nfs4::StateId take_state_id();

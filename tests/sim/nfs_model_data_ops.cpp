@@ -43,6 +43,7 @@ nfs4::Status ModelCompound::read() {
     out_.boolean(begin + size == data.size());
     out_.opaque(std::span(data).subspan(begin, size));
     data_size_ = size + rpc::padding_of(size);
+    if (core_.lies.wrong_byte && size > 0) answer_[answer_.size() - data_size_] ^= std::byte{1};
     return Status::ok;
 }
 
@@ -70,7 +71,7 @@ nfs4::Status ModelCompound::commit() {
     in_.u32();  // how much: all is committed, which is more than was asked for
     const auto inode = current();
     if (!inode) return inode.error();
-    core_.files.commit(**inode);
+    if (!core_.lies.drops_commits) core_.files.commit(**inode);
     out_.fixed(core_.files.verifier());
     return Status::ok;
 }

@@ -103,6 +103,10 @@ nfs4::Status ModelCompound::remove() {
     if (core_.behaviour.is_strict_in_grace && in_grace()) return Status::grace;
     const auto found = (*dir)->entries.find(name);
     if (found == (*dir)->entries.end()) return Status::noent;
+    if (core_.lies.claims_removals) {
+        put_change(**dir);
+        return Status::ok;
+    }
     const std::uint64_t id = found->second.id;
     ModelInode* const inode = core_.files.find(id);
     if (inode->type == nfs4::FileType::directory) {
@@ -174,6 +178,7 @@ nfs4::Status ModelCompound::read_directory() {
     for (const auto& [name, entry] : (*dir)->entries) {
         if (entry.cookie > cookie) names[entry.cookie] = name;
     }
+    if (core_.lies.hides_names && !names.empty()) names.erase(names.begin());
     const std::size_t begin = out_.position();
     out_.fixed(nfs4::Verifier{});
     bool at_end = true;

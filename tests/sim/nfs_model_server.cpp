@@ -45,6 +45,7 @@ ModelServer::ModelServer(reactor::SimWorld& world,
             .state = ModelState(history, core_.files, times),
             .random = world.random(),
             .behaviour = {},
+            .lies = {},
             .limits = {.lease_time = static_cast<std::uint32_t>(times.lease.seconds())},
             .log = std::move(log)} {
     world_.set_network(this);
@@ -114,6 +115,7 @@ void ModelServer::crash() {
     cut_all();
     callbacks_.clear();
     core_.files.crash(random_);
+    if (core_.lies.loses_names) core_.files.root().entries.clear();
     core_.state.restart(now());
 }
 
@@ -308,6 +310,9 @@ void ModelServer::recall_slots(std::uint32_t highest) {
         out.u32(highest);
         rpc::finish_record(record, 0);
         callbacks_[xid] = id;
+        const auto last = static_cast<std::uint32_t>(session.slots.size()) - 1;
+        session.target = std::min(highest, last);
+        session.target_since = now();
         send(*link->second, std::move(record));
     }
 }

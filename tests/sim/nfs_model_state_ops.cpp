@@ -134,7 +134,7 @@ nfs4::Status ModelCompound::close() {
     if ((*held)->kind != ModelHeld::Kind::open) return Status::bad_stateid;
     has_changed_ = true;
     core_.freed_files.insert((*held)->file);
-    core_.state.release(**held);
+    if (!core_.lies.keeps_opens) core_.state.release(**held);
     put_state_id({.sequence = ~std::uint32_t{0}});
     return Status::ok;
 }
@@ -196,7 +196,8 @@ nfs4::Status ModelCompound::lock() {
     const auto kind = is_first ? ModelHeld::Kind::open : ModelHeld::Kind::locks;
     if ((*named)->kind != kind) return Status::bad_stateid;
     if (!is_first) owner = (*named)->owner;
-    if (const auto other = core_.state.conflict(client_, owner, (*inode)->id, *range)) {
+    const auto other = core_.state.conflict(client_, owner, (*inode)->id, *range);
+    if (other && !core_.lies.ignores_locks) {
         if (reclaims) return Status::reclaim_conflict;
         put_denied(*other);
         return Status::denied;

@@ -85,6 +85,7 @@ void NfsRun::choose_behaviour() {
     behaviour.keeps_uncached = random.chance(500);
     behaviour.is_strict_in_grace = random.chance(500);
     behaviour.slot_count_max = 2 + static_cast<std::uint32_t>(random.below(12));
+    behaviour.judges_targets = scenario_.slot_targets && !scenario_.cuts;
     behaviour.promotes = random.chance(500) ? 300 : 0;
     behaviour.small_page = random.chance(500) ? 300 : 0;
 }
@@ -120,6 +121,7 @@ void NfsRun::calm_down() {
     server_.wire() = {};
     ModelBehaviour& behaviour = server_.core().behaviour;
     behaviour.delay = behaviour.sequence_delay = behaviour.late_delay = 0;
+    behaviour.new_target = 0;
     server_.cut_all();  // those that were to be cut some day
 }
 
@@ -215,6 +217,7 @@ Task<void> NfsRun::work() {
     if (scenario_.stops) co_await stop_mounts();
     calm_down();
     co_await troubles.close();
+    if (scenario_.slot_targets) co_await wish_for_few_slots();
     if (!scenario_.stops) {
         for (const auto& program : programs_) co_await program->finish();
     }
@@ -228,6 +231,10 @@ Task<void> NfsRun::stop_mounts() {
         const Instant begin = world_.now();
         co_await mount->stop();
         co_await reactor::Reactor::switch_to(*reactors_[0]);
+        if (scenario_.slow_stop) {
+            const auto slept = co_await reactors_[0]->sleep(seconds(61));
+            static_cast<void>(slept);
+        }
         const Duration taken = world_.now() - begin;
         EXPECT_LE(taken.ns, stop_time_max.ns) << "it took too long to stop";
         if (taken >= farewell_time) is_left_to_lease_ = true;
@@ -254,7 +261,15 @@ Task<void> NfsRun::wait_until_quiet() {
     }
 }
 
+/// Long enough before the rest of the run for the clients to obey.
+Task<void> NfsRun::wish_for_few_slots() {
+    server_.recall_slots(static_cast<std::uint32_t>(world_.random().below(3)));
+    const auto slept = co_await reactors_[0]->sleep(seconds(3));
+    static_cast<void>(slept);
+}
+
 Task<bool> NfsRun::live() {
+    server_.core().lies = scenario_.lies;
     choose_behaviour();
     const bool started = co_await start_mounts();
     if (!started) co_return false;
@@ -300,6 +315,7 @@ void NfsRun::run() {
     for (const std::string& wrong : history_.check()) ADD_FAILURE() << wrong;
     EXPECT_EQ(server_.core().false_retry_count, 0U)
         << "a slot's number was used for two requests";
+    EXPECT_EQ(server_.core().slot_breach_count, 0U) << "slots were used that were not to be";
 }
 
 }  // namespace dpfs::sim

@@ -34,6 +34,8 @@ struct NfsScenario {
     bool stops = false;          ///< the tenants go away in the middle of it all
     bool counters = true;        ///< programs that count under locks
     bool no_state_stays = true;  ///< off where leases are lost, or answers are no answers
+    ModelLies lies = {};         ///< planted, to be found
+    bool slow_stop = false;      ///< planted: a mount's end takes too long
 };
 
 /// One run: a server, two tenants with programs, a time of troubles, a time of checks.
@@ -42,6 +44,10 @@ class NfsRun {
     NfsRun(std::uint64_t seed, const NfsScenario& scenario);
     ~NfsRun();
     void run();
+    /// Requests that came long enough after a wish for fewer slots to be held against it.
+    [[nodiscard]] std::uint64_t judged_target_count() {
+        return server_.core().judged_target_count;
+    }
 
   private:
     Task<bool> live();
@@ -57,6 +63,7 @@ class NfsRun {
     Task<void> stop_some_time();
     Task<void> stop_mounts();
     Task<void> wait_until_quiet();
+    Task<void> wish_for_few_slots();
     Task<void> check();
     void choose_behaviour();
     void choose_faults();
