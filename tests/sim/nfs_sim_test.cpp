@@ -4,8 +4,8 @@
 // Method: the real client and back end against a model server, all on simulated reactors; one
 // seed decides everything. Programs hold each answer against what they know, and a history of
 // what was asked for is held against what the server has done. DPFS_SIM_SEED=N replays one
-// seed, DPFS_SIM_SEEDS=N runs so many of them, DPFS_SIM_FAULTS=cuts,restarts says which faults
-// there are.
+// seed, DPFS_SIM_SEEDS=N runs so many of them from DPFS_SIM_FIRST on,
+// DPFS_SIM_FAULTS=cuts,restarts says which faults there are.
 #include "nfs_run.hpp"
 
 #include <gtest/gtest.h>
@@ -56,7 +56,7 @@ NfsScenario scenario_or_asked(NfsScenario scenario) {
 
 void run_seeds(NfsScenario scenario, std::uint64_t default_count) {
     scenario = scenario_or_asked(scenario);
-    std::uint64_t first = 1;
+    std::uint64_t first = number_from_environment("DPFS_SIM_FIRST", 1);
     std::uint64_t count = number_from_environment("DPFS_SIM_SEEDS", default_count);
     if (const std::uint64_t seed = number_from_environment("DPFS_SIM_SEED", 0); seed != 0) {
         first = seed;
