@@ -63,6 +63,8 @@ Task<Result<void>> NfsFs::reclaim_file(Lane& lane,
                                        OpenFilePin file,
                                        std::uint64_t incarnation) {
     const OwnerBytes owner = owner_bytes(file->owner);
+    const bool was_asked_before = file->reclaim_asked_in == incarnation;
+    file->reclaim_asked_in = incarnation;
     nfs4::Opened again;
     {
         const auto request = lane.request(as(file->opener));
@@ -78,6 +80,7 @@ Task<Result<void>> NfsFs::reclaim_file(Lane& lane,
         if (!opened) {
             // Not in grace: the lease was over, and what was locked may be another's by now.
             lose_locks(*file);
+            file->may_be_open.store(was_asked_before);
             log_.warning("an open file could not be reclaimed ({}){}",
                          name_of(request->status()),
                          file->locks_lost.load() ? "; its locks are lost" : "");

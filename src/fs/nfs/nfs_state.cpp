@@ -53,7 +53,13 @@ Task<Result<void>> NfsFs::close_state(fuse::Context& context, OpenFile& file) {
         const auto closed =
             co_await close_state(context, file.inode->handle(), used, file.opener);
         // It may have been reclaimed while this was on its way.
-        if (!closed || file.current_state().other == used.other) co_return closed;
+        if (closed && file.current_state().other != used.other) continue;
+        // To be told its name, for a CLOSE: the owner's open of a file is one.
+        if (closed && file.may_be_open.exchange(false)) {
+            const auto opened = co_await open_forgotten(context, file, used);
+            static_cast<void>(opened);  // it is closed: that is an error
+        }
+        co_return closed;
     }
 }
 

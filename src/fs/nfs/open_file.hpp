@@ -55,6 +55,11 @@ class OpenFile {
     std::atomic<bool> released = false;
     /// Its state is given back, or is no more: nobody opens it again.
     std::atomic<bool> closed = false;
+    /// A reclaim was asked for, not answered, and refused when it was asked for again: the
+    /// server may have it open by a name that nobody has heard.
+    std::atomic<bool> may_be_open = false;
+    /// The last incarnation in which it was asked for. Thread: home's.
+    std::uint64_t reclaim_asked_in = 0;
 
     std::mutex mutex;
     DirectoryPage page;
@@ -71,6 +76,7 @@ class OpenFile {
         const std::lock_guard lock(mutex);
         state = now;
         incarnation = client_incarnation;
+        may_be_open.store(false);
     }
     /// The same, unless somebody has set another of the same age. (An older one is void: where
     /// two are valid they are one, as the owner is.) False: nothing has changed.
@@ -82,6 +88,7 @@ class OpenFile {
         if (!is_lost || state.other == now.other) return false;
         state = now;
         incarnation = client_incarnation;
+        may_be_open.store(false);
         return true;
     }
     [[nodiscard]] std::uint64_t state_incarnation() {
@@ -99,6 +106,8 @@ class OpenFile {
         is_directory = false;
         released.store(false, std::memory_order_relaxed);
         closed.store(false, std::memory_order_relaxed);
+        may_be_open.store(false, std::memory_order_relaxed);
+        reclaim_asked_in = 0;
         locks_lost.store(false, std::memory_order_relaxed);
         inode.release();
     }
