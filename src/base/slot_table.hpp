@@ -111,6 +111,12 @@ class SlotTable {
         DPFS_ASSERT(pinned);
         return Pin(*this, slot);
     }
+    /// Another pin on an object that the caller has pinned, retired or not.
+    Pin pin_again(T& object) noexcept {
+        Slot& slot = slot_of(object);
+        slot.state.fetch_add(1, std::memory_order_relaxed);
+        return Pin(*this, slot);
+    }
     /// A pin on an object that nobody else has pinned, else an empty one.
     Pin pin_idle(T& object) noexcept {
         Slot& slot = slot_of(object);

@@ -371,6 +371,12 @@ constexpr std::array nfs_rows = {
                  "keeps that until the lease is over.",
          .range = {.min = 0, .max = INT64_MAX},
          .backends = only(Backend::nfs)}),
+    option<&Device::nfs, &NfsOptions::delegations>(
+        {.key = "nfs_delegations",
+         .help = "Takes read delegations where the server gives them: what is asked about such "
+                 "a file, and opening it again, then needs no request, until the server wants "
+                 "it back. Not yet shown against real servers.",
+         .backends = only(Backend::nfs)}),
     option<&Device::nfs, &NfsOptions::client, &ClientOptions::privileged_port>(
         {.key = "nfs_privileged_port",
          .help = "Connects from a port below 1024, as servers may ask that trust root only.",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/slot_table.hpp"
+#include "fs/nfs/delegation.hpp"
 #include "fs/nfs/held_ranges.hpp"
 #include "fs/nfs/lock_turns.hpp"
 #include "fs/nfs/uncommitted_writes.hpp"
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -70,7 +72,10 @@ class Inode {
     /// The server keeps it while it is open, removed or not, over its own restart too.
     std::atomic<bool> outlives_its_name = false;
 
+    std::atomic<bool> delegated = false;  ///< there is a delegation: look under the lock
+
     std::mutex mutex;
+    std::unique_ptr<Delegation> delegation;
     std::vector<LockState> locks;
     UncommittedWrites uncommitted;
     std::uint64_t resends = 0;       ///< counts when kept data begin and end to be sent again
@@ -102,6 +107,8 @@ class Inode {
         handle_ = {};
         cached_change.store(0, std::memory_order_relaxed);
         may_have_set_id.store(false, std::memory_order_relaxed);
+        delegated.store(false, std::memory_order_relaxed);
+        delegation.reset();
         locks.clear();
         uncommitted = {};
         resends = resending = writer_count = open_count = 0;

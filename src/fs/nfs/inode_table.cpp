@@ -74,17 +74,18 @@ InodePin InodeTable::find(const nfs4::FileHandle& handle) {
     return inodes_.pin_object(*known->second);
 }
 
-void InodeTable::forget(const InodePin& inode, std::uint64_t count) {
-    if (root_ && &*inode == &*root_) return;
+bool InodeTable::forget(const InodePin& inode, std::uint64_t count) {
+    if (root_ && &*inode == &*root_) return false;
     Shard& shard = shard_of(inode->handle());
     const std::lock_guard lock(shard.mutex);
     inode->reference_count_ -= std::min(count, inode->reference_count_);
-    if (inode->reference_count_ > 0) return;
+    if (inode->reference_count_ > 0) return false;
     const auto known = shard.inodes.find(inode->handle());
     // Somebody else may have forgotten it a moment ago.
-    if (known == shard.inodes.end() || known->second != &*inode) return;
+    if (known == shard.inodes.end() || known->second != &*inode) return false;
     shard.inodes.erase(known);
     inodes_.retire(inode);
+    return true;
 }
 
 void InodeTable::forget_all() {

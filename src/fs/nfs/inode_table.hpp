@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 namespace dpfs::nfs {
@@ -25,13 +26,18 @@ class InodeTable {
     /// Errors: ESTALE.
     Result<InodePin> pin(fuse::NodeId node);
     /// Another pin of one that is pinned.
-    [[nodiscard]] InodePin share(Inode& inode) { return inodes_.pin_object(inode); }
+    [[nodiscard]] InodePin share(Inode& inode) { return inodes_.pin_again(inode); }
     /// The inode of `handle`, with one more reference of the tenant. Errors: ENFILE.
     Result<InodePin> reference(const nfs4::FileHandle& handle,
                                const nfs4::Attributes& attributes);
     /// The inode of `handle`, without a reference of the tenant; nothing if it knows none.
     [[nodiscard]] InodePin find(const nfs4::FileHandle& handle);
-    void forget(const InodePin& inode, std::uint64_t count);
+    /// True: that was the last one.
+    bool forget(const InodePin& inode, std::uint64_t count);
+    template <class Visit>
+    void for_each(Visit visit) {
+        inodes_.for_each(visit);
+    }
     /// All but the root.
     void forget_all();
     [[nodiscard]] std::size_t count() const noexcept { return inodes_.count(); }

@@ -31,7 +31,7 @@ std::optional<nfs4::NewAttributes::SetTime> to_set_time(
 
 }  // namespace
 
-Result<NfsFs::Seen> NfsFs::take_seen(Request& request, Inode& inode, bool was_set) {
+Result<Seen> NfsFs::take_seen(Request& request, Inode& inode, bool was_set) {
     if (was_set) {
         if (const auto set = request.take(Op::setattr); !set) return fail(set.error());
         nfs4::AttributeSet::take(request.reader());
@@ -48,15 +48,19 @@ Result<NfsFs::Seen> NfsFs::take_seen(Request& request, Inode& inode, bool was_se
     return seen;
 }
 
-Task<Result<NfsFs::Seen>> NfsFs::see(fuse::Context& context, Inode& inode) {
+Task<Result<Seen>> NfsFs::see(fuse::Context& context, Inode& inode) {
+    if (auto known = seen_here(inode)) co_return *known;
     for (;;) {
         if (inode.behind.load()) co_await or_return(co_await catch_up(context, inode));
+        const Delegation::Moment asked = moment_of(inode);
         const auto seen = co_await see_once(context, inode);
-        if (!inode.behind.load()) co_return seen;
+        if (inode.behind.load()) continue;
+        if (seen) note_seen(inode, *seen, asked);
+        co_return seen;
     }
 }
 
-Task<Result<NfsFs::Seen>> NfsFs::see_once(fuse::Context& context, Inode& inode) {
+Task<Result<Seen>> NfsFs::see_once(fuse::Context& context, Inode& inode) {
     Lane& lane = this->lane(context);
     const auto request = lane.request(as(context.caller));
     request->put_file(inode.handle());
@@ -67,22 +71,24 @@ Task<Result<NfsFs::Seen>> NfsFs::see_once(fuse::Context& context, Inode& inode) 
     co_return take_seen(*request, inode, false);
 }
 
-Task<Result<NfsFs::Seen>> NfsFs::set_and_see(fuse::Context& context,
-                                             Inode& inode,
-                                             Actor actor,
-                                             nfs4::NewAttributes wanted) {
+Task<Result<Seen>> NfsFs::set_and_see(fuse::Context& context,
+                                      Inode& inode,
+                                      Actor actor,
+                                      nfs4::NewAttributes wanted) {
+    end_delegation(context, inode);
     for (;;) {
         if (inode.behind.load()) co_await or_return(co_await catch_up(context, inode));
         const auto seen = co_await set_once(context, inode, actor, wanted);
+        end_delegation(context, inode);  // one that has come since
         // A truncation that came before data that are older must be made once more.
         if (!inode.behind.load()) co_return seen;
     }
 }
 
-Task<Result<NfsFs::Seen>> NfsFs::set_once(fuse::Context& context,
-                                          Inode& inode,
-                                          Actor actor,
-                                          nfs4::NewAttributes wanted) {
+Task<Result<Seen>> NfsFs::set_once(fuse::Context& context,
+                                   Inode& inode,
+                                   Actor actor,
+                                   nfs4::NewAttributes wanted) {
     Lane& lane = this->lane(context);
     {
         const auto request = lane.request(as(actor.who));
@@ -100,9 +106,9 @@ Task<Result<NfsFs::Seen>> NfsFs::set_once(fuse::Context& context,
     co_return co_await see(context, inode);
 }
 
-Task<Result<NfsFs::Seen>> NfsFs::resize(fuse::Context& context,
-                                        OpenFile& file,
-                                        nfs4::NewAttributes wanted) {
+Task<Result<Seen>> NfsFs::resize(fuse::Context& context,
+                                 OpenFile& file,
+                                 nfs4::NewAttributes wanted) {
     // ftruncate(2): allowed by how the file was opened, whatever its mode says now.
     const auto put = [&wanted](Request& request, const nfs4::StateId& state) {
         request.must_be_cached();

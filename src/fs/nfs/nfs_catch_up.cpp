@@ -32,7 +32,7 @@ Task<Result<fuse::Entry>> NfsFs::refresh(fuse::Context& context, fuse::Entry ent
     const InodePin inode = co_await or_return(inodes_.pin(entry.node));
     const auto seen = co_await see(context, *inode);
     if (!seen) {
-        inodes_.forget(inode, 1);
+        forget(context, inode, 1);
         co_return fail(seen.error());
     }
     const std::uint32_t flags = entry.attributes.flags;

@@ -70,7 +70,8 @@ Task<void> NfsFs::create_unattended(std::shared_ptr<Unattended<fuse::Created>> w
     const auto outcome = co_await create_file(work->context, std::move(what), work->given_up());
     if (work->abandoned() && outcome) {
         co_await close_abandoned(work->context, outcome->open.handle);
-        if (const auto inode = inodes_.pin(outcome->entry.node)) inodes_.forget(*inode, 1);
+        const auto inode = inodes_.pin(outcome->entry.node);
+        if (inode) forget(work->context, *inode, 1);
     }
     work->end(outcome);
 }
@@ -86,8 +87,9 @@ Task<Result<fuse::Created>> NfsFs::create_file(fuse::Context& context,
         co_await or_return(co_await open_by_name(context, *dir, what, file->owner, given_up));
     file->inode = std::move(made.inode);
     file->inode->outlives_its_name.store(made.opened.preserves_unlinked);
-    give_back_delegation(context, *file, made.opened);
     co_await enlist(context, file.share(), made.opened.state, incarnation);
+    if ((what.access & nfs4::share::access_write) != 0) end_delegation(context, *file->inode);
+    take_delegation(context, *file, made.opened, incarnation);
     made.opened.state = file->current_state();
     if (what.mode == nfs4::CreateMode::exclusive4_1) {
         co_await set_what_is_missing(context, what, *file->inode, made);
@@ -122,7 +124,7 @@ Task<void> NfsFs::make_file_unattended(std::shared_ptr<Unattended<fuse::Entry>> 
     }
     co_await close_abandoned(work->context, outcome->open.handle);
     const auto inode = inodes_.pin(outcome->entry.node);
-    if (work->abandoned() && inode) inodes_.forget(*inode, 1);
+    if (work->abandoned() && inode) forget(work->context, *inode, 1);
     work->end(outcome->entry);
 }
 
@@ -176,7 +178,7 @@ Task<Result<NfsFs::MadeFile>> NfsFs::open_by_name(fuse::Context& context,
             co_return made;
         }
         // Somebody has put another file there meanwhile.
-        if (inode) inodes_.forget(*inode, 1);
+        if (inode) forget(context, *inode, 1);
         entry = fail(Errno::no_entry);
     }
     // Without its handle an open file cannot be closed: the lease's end does it.

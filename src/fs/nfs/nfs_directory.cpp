@@ -138,7 +138,7 @@ Task<Result<void>> NfsFs::list(fuse::Context& context,
             if (!outcome) break;
             if (page.entries.empty() && !page.at_end) outcome = fail(Errno::io_error);
         }
-        const auto added = add_entries(dir->inode, page, out);
+        const auto added = add_entries(context, dir->inode, page, out);
         if (!added) outcome = fail(added.error());
         has_room = added.value_or(false);
     }
@@ -183,7 +183,8 @@ Task<Result<void>> NfsFs::fetch(fuse::Context& context, OpenFile& dir, Directory
     co_return fail(Errno::io_error);
 }
 
-Result<bool> NfsFs::add_entries(const InodePin& dir,
+Result<bool> NfsFs::add_entries(fuse::Context& context,
+                                const InodePin& dir,
                                 DirectoryPage& page,
                                 fuse::DirectoryWriter& out) {
     const nfs4::AttributeSet& wanted = page.with_handles ? listed_attributes : named_attributes;
@@ -210,7 +211,8 @@ Result<bool> NfsFs::add_entries(const InodePin& dir,
                                                    .ino = found.fileid,
                                                    .type = dirent_type(found.type),
                                                    .next_offset = cookie};
-            const bool added = out.plus() ? add_entry(dir, item, found, out) : out.add(item);
+            const bool added =
+                out.plus() ? add_entry(context, dir, item, found, out) : out.add(item);
             if (!added) return false;
         }
         page.position += before - in.left();
@@ -218,7 +220,8 @@ Result<bool> NfsFs::add_entries(const InodePin& dir,
     }
 }
 
-bool NfsFs::add_entry(const InodePin& dir,
+bool NfsFs::add_entry(fuse::Context& context,
+                      const InodePin& dir,
                       fuse::DirectoryWriter::Item item,
                       const nfs4::Attributes& found,
                       fuse::DirectoryWriter& out) {
@@ -230,7 +233,7 @@ bool NfsFs::add_entry(const InodePin& dir,
     const auto inode = inodes_.pin(entry->node);
     const bool is_behind = inode && (*inode)->behind.load();
     if (!is_behind && out.add(item, *entry)) return true;
-    if (inode) inodes_.forget(*inode, 1);
+    if (inode) forget(context, *inode, 1);
     return is_behind && out.add(item, {});
 }
 

@@ -178,6 +178,10 @@ std::vector<std::string> NfsFs::statistics() const {
                         nfs.slot_waits,
                         nfs.delays));
     }
+    lines.push_back(fmt::format("delegations held={} used={} recalled={}",
+                                delegations_.held_count.load(),
+                                delegations_.used_count.load(),
+                                delegations_.recalled_count.load()));
     return lines;
 }
 
@@ -240,10 +244,13 @@ Task<void> NfsFs::close_all(std::shared_ptr<Unattended<void>> work) {
     open_files_.for_each([&](OpenFilePin& file) {
         if (file->is_directory) {
             open_files_.retire(file);
+        } else if (file->is_idle.load()) {
+            return;  // its delegation closes it
         } else if (!file->released.exchange(true)) {
             files.push_back(file.share());
         }
     });
+    co_await end_all_delegations(work->context);
     for (OpenFilePin& file : files) {
         const auto closed = co_await close_file(work->context, std::move(file));
         static_cast<void>(closed);  // the lease's end does it too

@@ -4,6 +4,7 @@
 #include "base/log.hpp"
 #include "fs/nfs/copies.hpp"
 #include "fs/nfs/copy_buffers.hpp"
+#include "fs/nfs/delegations.hpp"
 #include "fs/nfs/file_systems.hpp"
 #include "fs/nfs/identities.hpp"
 #include "fs/nfs/inode_table.hpp"
@@ -255,11 +256,6 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                             const nfs4::FileSystemId& above);
 
     // --- nfs_attributes.cpp
-    /// A file as an answer has shown it.
-    struct Seen {
-        fuse::Attributes attributes;
-        std::uint64_t change = 0;
-    };
     /// Who changes a file, and by which open.
     struct Actor {
         nfs4::StateId state = {};
@@ -420,13 +416,6 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     /// What was locked through `file` is not held any more.
     void lose_locks(OpenFile& file);
     void give_up(OpenFile& file);
-    void give_back_delegation(fuse::Context& context,
-                              const OpenFile& file,
-                              const nfs4::Opened& opened);
-    Task<void> return_delegation(reactor::Reactor& reactor,
-                                 nfs4::FileHandle handle,
-                                 nfs4::StateId delegation,
-                                 reactor::Credentials who);
     /// Runs PUTFH and what `put(Request&, const StateId&)` puts, with the state of an open
     /// file; where the server has lost that, the file is opened again. Errors: Lane::run()'s
     /// and open_again()'s; EIO: locks were lost with the state. The operations' statuses are
@@ -435,6 +424,45 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     Task<Result<nfs4::Lane::Holder>> run_with_state(fuse::Context& context,
                                                     OpenFile& file,
                                                     Put put);
+
+    // --- nfs_delegation.cpp
+    [[nodiscard]] bool wants_delegation(std::uint32_t access) const noexcept;
+    /// What `file`'s OPEN has brought, in `incarnation`, is kept, or given back.
+    void take_delegation(fuse::Context& context,
+                         OpenFile& file,
+                         const nfs4::Opened& opened,
+                         std::uint64_t incarnation);
+    /// To be taken before a file is looked at; note_seen() then knows if it still holds.
+    [[nodiscard]] Delegation::Moment moment_of(Inode& inode);
+    void note_seen(Inode& inode, const Seen& seen, Delegation::Moment asked);
+    /// What is known of a file without asking.
+    [[nodiscard]] std::optional<Seen> seen_here(Inode& inode);
+    /// An open for reading that needs no OPEN.
+    [[nodiscard]] std::optional<fuse::OpenReply> reopen_idle(const fuse::Context& context,
+                                                             Inode& inode);
+    /// `file`, which the tenant has released, stays open for that. False: it has to be closed.
+    [[nodiscard]] bool keep_idle(OpenFile& file);
+    [[nodiscard]] std::unique_ptr<Delegation> take_away_delegation(Inode& inode);
+    [[nodiscard]] std::unique_ptr<Delegation> take_away_locked(Inode& inode);
+    /// Around each change of the file by ourselves, and when the tenant forgets it. Returns it
+    /// in the background.
+    void end_delegation(fuse::Context& context, Inode& inode);
+    Task<void> give_up_delegation(reactor::Reactor& reactor,
+                                  InodePin inode,
+                                  std::unique_ptr<Delegation> ended);
+    Task<void> return_delegation(reactor::Reactor& reactor,
+                                 nfs4::FileHandle handle,
+                                 nfs4::StateId delegation,
+                                 reactor::Credentials who);
+    Task<void> end_all_delegations(fuse::Context& context);
+    [[nodiscard]] bool has_delegation_to_reclaim(OpenFile& file, std::uint64_t incarnation);
+    void take_reclaimed_delegation(OpenFile& file,
+                                   const nfs4::Opened& opened,
+                                   std::uint64_t incarnation);
+    /// Those that were not reclaimed in `incarnation`.
+    void end_lost_delegations(std::uint64_t incarnation);
+    /// Takes references of the tenant's back.
+    void forget(fuse::Context& context, const InodePin& inode, std::uint64_t count);
 
     // --- nfs_io.cpp
     struct Part;
@@ -525,10 +553,12 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                             fuse::DirectoryWriter& out);
     Task<Result<void>> fetch(fuse::Context& context, OpenFile& dir, DirectoryPage& page);
     /// False: `out` is full.
-    Result<bool> add_entries(const InodePin& dir,
+    Result<bool> add_entries(fuse::Context& context,
+                             const InodePin& dir,
                              DirectoryPage& page,
                              fuse::DirectoryWriter& out);
-    bool add_entry(const InodePin& dir,
+    bool add_entry(fuse::Context& context,
+                   const InodePin& dir,
                    fuse::DirectoryWriter::Item item,
                    const nfs4::Attributes& found,
                    fuse::DirectoryWriter& out);
@@ -648,6 +678,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     std::atomic<std::uint64_t> owner_count_ = 0;
     FileSystems file_systems_;
     Copies copies_;
+    Delegations delegations_;
     std::atomic<std::size_t> uncommitted_size_ = 0;  // over all files
     // Half: while a quarter is committed, another one is written.
     CopyBuffers copy_buffers_{options_.uncommitted_size_max / 2};

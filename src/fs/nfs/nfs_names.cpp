@@ -64,12 +64,15 @@ Task<Result<fuse::Entry>> NfsFs::look_up(fuse::Context& context,
 }
 
 Task<void> NfsFs::forget(fuse::Context& context, std::span<const fuse::Forget> nodes) {
-    static_cast<void>(context);
     for (const fuse::Forget& each : nodes) {
         const auto inode = inodes_.pin(each.node);
-        if (inode) inodes_.forget(*inode, each.count);
+        if (inode) forget(context, *inode, each.count);
     }
     return Task<void>::ready();
+}
+
+void NfsFs::forget(fuse::Context& context, const InodePin& inode, std::uint64_t count) {
+    if (inodes_.forget(inode, count)) end_delegation(context, *inode);
 }
 
 Task<Result<fuse::Entry>> NfsFs::make_node(fuse::Context& context,
@@ -151,6 +154,7 @@ Task<Result<fuse::Entry>> NfsFs::link(fuse::Context& context,
         request->put_file(dir->handle());
         request->must_be_cached();
         request->put_name(Op::link, new_name.view());
+        end_delegation(context, *inode);
         request->put(Op::restorefh);
         request->put_getattr(file_attributes);
         co_await or_return(co_await lane.run(*request, &context.cancel));
@@ -194,7 +198,10 @@ Task<Result<void>> NfsFs::remove(fuse::Context& context, fuse::NodeId parent, fu
     request->put_file(dir->handle());
     request->must_be_cached();
     request->put_name(Op::remove, name.view());
-    co_await or_return(co_await lane.run(*request, &context.cancel));
+    delegations_.name_changed();
+    const auto ran = co_await lane.run(*request, &context.cancel);
+    delegations_.name_changed();
+    co_await or_return(ran);
     co_await or_return(request->take(Op::putfh));
     co_return request->take(Op::remove);
 }
@@ -237,7 +244,10 @@ Task<Result<void>> NfsFs::move_name(fuse::Context& context,
     request->put_file(to.handle());
     request->must_be_cached();
     request->put_rename(name, new_name);
-    co_await or_return(co_await lane.run(*request, &context.cancel));
+    delegations_.name_changed();
+    const auto ran = co_await lane.run(*request, &context.cancel);
+    delegations_.name_changed();
+    co_await or_return(ran);
     co_await or_return(request->take(Op::putfh));
     co_await or_return(request->take(Op::savefh));
     co_await or_return(request->take(Op::putfh));

@@ -43,9 +43,17 @@ Task<Result<fuse::OpenReply>> NfsFs::open_file(fuse::Context& context,
     }
     InodePin inode = co_await or_return(inodes_.pin(node));
     if (inode->type() == nfs4::FileType::directory) co_return fail(Errno::is_directory);
+    const bool writes = (access & nfs4::share::access_write) != 0;
+    if (writes) {
+        end_delegation(context, *inode);
+    } else if (auto idle = reopen_idle(context, *inode)) {
+        co_return *idle;
+    }
+    const Delegations::Expected expected(delegations_);
     // First the place for it: what is open at the server has one.
     OpenFilePin file = co_await or_return(new_file(context, inode.share(), access));
     const std::uint64_t incarnation = client_->incarnation();
+    const std::uint64_t name_change_count = delegations_.name_change_count();
     const OwnerBytes owner = owner_bytes(file->owner);
     nfs4::NewAttributes empty;
     empty.size = 0;
@@ -56,7 +64,9 @@ Task<Result<fuse::OpenReply>> NfsFs::open_file(fuse::Context& context,
     made->put_file(inode->handle());
     made->must_be_cached();
     made->call.must_be_answered = true;
-    made->put_open({.access = access, .owner = {client_->client_id(), owner.bytes}});
+    made->put_open({.access = access,
+                    .owner = {client_->client_id(), owner.bytes},
+                    .wants_delegation = wants_delegation(access)});
     // The state that OPEN has just made is the compound's current one.
     if (truncates) made->put_setattr({.sequence = 1}, empty);
     made->put_getattr(file_attributes);
@@ -66,10 +76,12 @@ Task<Result<fuse::OpenReply>> NfsFs::open_file(fuse::Context& context,
     const nfs4::Opened opened = nfs4::take_opened(made->reader());
     co_await or_return(made->taken());
     inode->outlives_its_name.store(opened.preserves_unlinked);
-    give_back_delegation(context, *file, opened);
     co_await enlist(context, file.share(), opened.state, incarnation);
+    if (writes) end_delegation(context, *inode);
+    take_delegation(context, *file, opened, made->incarnation());
 
     auto seen = take_seen(*made, *inode, truncates);
+    if (seen) note_seen(*inode, *seen, {moment_of(*inode).epoch, name_change_count});
     // What came after OPEN had to wait, or did not go: it is asked for alone.
     if (!seen && truncates) {
         const Actor actor = {.state = file->current_state(), .who = context.caller};
@@ -163,6 +175,7 @@ Task<Result<void>> NfsFs::release(fuse::Context& context,
     static_cast<void>(request);  // whatever was locked through the handle ends with it
     OpenFilePin file = co_await or_return(file_of(node, handle));
     if (file->released.exchange(true)) co_return fail(Errno::bad_descriptor);
+    if (keep_idle(*file)) co_return Result<void>();
     const auto work = std::make_shared<Unattended<void>>(context);
     if (!place(context).background.spawn(close_unattended(work, std::move(file)))) {
         co_return fail(Errno::shut_down);

@@ -32,6 +32,7 @@ Task<Result<void>> NfsFs::reclaim(Lane& lane) {
             co_return done;  // the rest of it again, over the next connection
         }
     }
+    end_lost_delegations(incarnation);
     if (!files.empty()) log_.info("{} of {} open files reclaimed", count, files.size());
     co_return co_await send_all_again(lane);
 }
@@ -65,6 +66,7 @@ Task<Result<void>> NfsFs::reclaim_file(Lane& lane,
     const OwnerBytes owner = owner_bytes(file->owner);
     const bool was_asked_before = file->reclaim_asked_in == incarnation;
     file->reclaim_asked_in = incarnation;
+    const bool reclaims_delegation = has_delegation_to_reclaim(*file, incarnation);
     nfs4::Opened again;
     {
         const auto request = lane.request(as(file->opener));
@@ -73,7 +75,8 @@ Task<Result<void>> NfsFs::reclaim_file(Lane& lane,
         request->must_be_cached();
         request->put_open({.access = file->access,
                            .owner = {client_->client_id(), owner.bytes},
-                           .claim = nfs4::Claim::previous});
+                           .claim = nfs4::Claim::previous,
+                           .reclaims_delegation = reclaims_delegation});
         co_await or_return(co_await lane.run(*request));
         co_await or_return(request->take(Op::putfh));
         const auto opened = request->take(Op::open);
@@ -89,6 +92,7 @@ Task<Result<void>> NfsFs::reclaim_file(Lane& lane,
         again = nfs4::take_opened(request->reader());
         co_await or_return(request->taken());
     }
+    if (again.delegated) take_reclaimed_delegation(*file, again, incarnation);
     std::vector<LockState> locks;
     {
         const std::lock_guard guard(file->inode->mutex);
@@ -155,13 +159,6 @@ void NfsFs::lock_may_be_free(const nfs4::FileHandle& handle) {
     // Whoever waits tries again, for whatever file: to ask costs one round trip each.
     static_cast<void>(handle);
     home_place().background.spawn(wake_lock_waiters());
-}
-
-nfs4::Status NfsFs::recall(const nfs4::FileHandle& handle, const nfs4::StateId& delegation) {
-    // Each delegation that comes is given back where it came: none is ours.
-    static_cast<void>(handle);
-    static_cast<void>(delegation);
-    return nfs4::Status::bad_stateid;
 }
 
 Task<void> NfsFs::wake_lock_waiters() {

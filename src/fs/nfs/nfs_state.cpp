@@ -117,7 +117,7 @@ Task<Result<bool>> NfsFs::open_forgotten(fuse::Context& context,
     co_await or_return(request->take(Op::open));
     const nfs4::Opened opened = nfs4::take_opened(request->reader());
     co_await or_return(request->taken());
-    give_back_delegation(context, file, opened);
+    take_delegation(context, file, opened, request->incarnation());
     // Two who ask at once are one owner, and get one state: only one of them puts it in place.
     const bool is_mine = file.replace_state(used, opened.state, request->incarnation());
     if (is_mine) {
@@ -147,28 +147,6 @@ void NfsFs::give_up(OpenFile& file) {
     // Others may have had the lock, and written: what is kept must not overwrite that.
     uncommitted_size_.fetch_sub(file.inode->uncommitted.drop_of(file.id));
     file.inode->update_behind();
-}
-
-void NfsFs::give_back_delegation(fuse::Context& context,
-                                 const OpenFile& file,
-                                 const nfs4::Opened& opened) {
-    if (!opened.delegated) return;
-    // It was not asked for, and is nothing that is answered from.
-    place(context).background.spawn(return_delegation(
-        context.reactor, file.inode->handle(), opened.delegation, file.opener));
-}
-
-Task<void> NfsFs::return_delegation(reactor::Reactor& reactor,
-                                    nfs4::FileHandle handle,
-                                    nfs4::StateId delegation,
-                                    reactor::Credentials who) {
-    Lane& lane = client_->lane(reactor);
-    const auto request = lane.request(as(who));
-    request->put_file(handle);
-    request->must_be_cached();
-    request->put_state(Op::delegreturn, delegation);
-    const auto returned = co_await lane.run(*request);
-    static_cast<void>(returned);  // the server recalls what it misses
 }
 
 }  // namespace dpfs::nfs

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/or_return.hpp"
 #include "fs/nfs/nfs_fs.hpp"
+#include "fs/nfs/place.hpp"
 #include "net/nfs4/locations.hpp"
 
 #include <algorithm>

@@ -84,6 +84,7 @@ Task<Result<void>> NfsFs::setxattr(fuse::Context& context,
     const auto request = lane.request(as(context.caller));
     request->put_file(inode->handle());
     request->must_be_cached();
+    end_delegation(context, *inode);
     nfs4::put_setxattr(*request, mode, bare, value);
     const auto sent = co_await lane.run(*request, &context.cancel);
     // All else in it is as always: more than the server's own bound for a value, which nothing
@@ -173,6 +174,7 @@ Task<Result<void>> NfsFs::removexattr(fuse::Context& context,
     const auto request = lane.request(as(context.caller));
     request->put_file(inode->handle());
     request->must_be_cached();
+    end_delegation(context, *inode);
     nfs4::put_removexattr(*request, bare);
     co_await or_return(co_await lane.run(*request, &context.cancel));
     co_await or_return(request->take(Op::putfh));

@@ -53,6 +53,8 @@ class OpenFile {
     /// The tenant has given it back. It can still be found, so that it is reclaimed, until all
     /// that was written through it is committed.
     std::atomic<bool> released = false;
+    /// Given back by the tenant, and kept open under a delegation for the next open.
+    std::atomic<bool> is_idle = false;
     /// Its state is given back, or is no more: nobody opens it again.
     std::atomic<bool> closed = false;
     /// A reclaim was asked for, not answered, and refused when it was asked for again: the
@@ -105,6 +107,7 @@ class OpenFile {
         owner = 0;
         is_directory = false;
         released.store(false, std::memory_order_relaxed);
+        is_idle.store(false, std::memory_order_relaxed);
         closed.store(false, std::memory_order_relaxed);
         may_be_open.store(false, std::memory_order_relaxed);
         reclaim_asked_in = 0;

@@ -116,7 +116,7 @@ void Request::put_owner(StateOwner owner) {
 void Request::put_open(const OpenArguments& open) {
     put(Op::open);
     out_.u32(0);  // seqid: not used since 4.1 (RFC 8881, 8.13)
-    out_.u32(open.access | share::want_no_delegation);
+    out_.u32(open.access | (open.wants_delegation ? 0 : share::want_no_delegation));
     out_.u32(share::deny_none);
     put_owner(open.owner);
     out_.boolean(open.create);
@@ -127,7 +127,7 @@ void Request::put_open(const OpenArguments& open) {
     }
     out_.u32(static_cast<std::uint32_t>(open.claim));
     if (open.claim == Claim::null) out_.string(open.name);
-    if (open.claim == Claim::previous) out_.u32(0);  // no delegation to reclaim
+    if (open.claim == Claim::previous) out_.u32(open.reclaims_delegation ? 1 : 0);
 }
 
 void Request::put_close(const StateId& state) {
@@ -398,7 +398,7 @@ Opened take_opened(rpc::XdrReader& in) noexcept {
             skip_access_entry(in);
             break;
         case 2:  // WRITE
-            opened.delegated = true;
+            opened.delegated = opened.is_write_delegation = true;
             opened.delegation = take_state_id(in);
             in.boolean();
             in.u32();

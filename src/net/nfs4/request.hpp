@@ -27,7 +27,9 @@ struct OpenArguments {
     std::uint32_t access;  ///< share::access_*
     StateOwner owner;
     Claim claim = Claim::file_handle;
-    std::string_view name = {};  ///< Claim::null
+    std::string_view name = {};        ///< Claim::null
+    bool wants_delegation = false;     ///< for reading, if the server likes
+    bool reclaims_delegation = false;  ///< the same, Claim::previous
     /// Makes the file if it is not there (Claim::null).
     bool create = false;
     CreateMode mode = CreateMode::unchecked;
@@ -198,6 +200,7 @@ struct Opened {
     AttributeSet attributes_set;      ///< of those that were to be set by an exclusive creation
     bool preserves_unlinked = false;  ///< OPEN4_RESULT_PRESERVE_UNLINKED
     bool delegated = false;
+    bool is_write_delegation = false;
     StateId delegation;
 };
 Opened take_opened(rpc::XdrReader& in) noexcept;

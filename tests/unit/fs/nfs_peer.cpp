@@ -5,6 +5,7 @@
 #include "net/rpc/message.hpp"
 
 #include <fmt/format.h>
+#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <array>
@@ -95,6 +96,7 @@ void NfsPeer::restart() {
     session_ = 0;
     states_.clear();
     live_.clear();
+    delegations_.clear();
     lose_memory_locked();
 }
 
@@ -127,6 +129,57 @@ void NfsPeer::keep_removed_files() {
 void NfsPeer::say(std::uint32_t flags) {
     const std::lock_guard lock(mutex_);
     flags_ = flags;
+}
+
+void NfsPeer::give_delegations() {
+    const std::lock_guard lock(mutex_);
+    delegates_ = true;
+}
+
+void NfsPeer::recall_at_once() {
+    const std::lock_guard lock(mutex_);
+    recalls_at_once_ = true;
+}
+
+std::size_t NfsPeer::delegation_count() {
+    const std::lock_guard lock(mutex_);
+    return delegations_.size();
+}
+
+void NfsPeer::recall(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    const std::string& handle = dir_[name];
+    const auto held = delegations_.find(handle);
+    send_recall(handle, held == delegations_.end() ? "nobody's one" : held->second);
+}
+
+void NfsPeer::send_recall(const std::string& handle, const std::string& other) {
+    std::vector<std::byte> record;
+    rpc::begin_call(record, {nfs4::callback_program, 1, nfs4::procedure_compound});
+    rpc::XdrWriter out(record);
+    out.u32(0);  // no tag
+    out.u32(1);  // minor version
+    out.u32(0);
+    out.u32(2);
+    out.u32(static_cast<std::uint32_t>(nfs4::CallbackOp::sequence));
+    out.fixed(session_id_);
+    out.u32(++callback_sequence_);
+    for (int i = 0; i < 4; ++i) out.u32(0);  // slot, highest, not cached, no calls referred
+    out.u32(static_cast<std::uint32_t>(nfs4::CallbackOp::recall));
+    out.u32(0);
+    out.fixed(std::as_bytes(std::span(other)).first(12));
+    out.u32(0);
+    out.string(handle);
+    rpc::finish_record(record, 0);
+    const auto sent = ::send(connection_.load(), record.data(), record.size(), MSG_NOSIGNAL);
+    EXPECT_EQ(sent, static_cast<ssize_t>(record.size()));
+}
+
+void NfsPeer::take_callback_answer(rpc::XdrReader in) {
+    const std::lock_guard lock(mutex_);
+    EXPECT_EQ(rpc::take_reply_header(in), rpc::ReplyStatus::success);
+    record_.push_back(fmt::format("CB_RECALL {}", name_of(Status{in.u32()})));
+    changed_.notify_all();
 }
 
 void NfsPeer::set_nothing_exclusively() {
@@ -202,7 +255,13 @@ bool NfsPeer::serve_one(int fd) {
     const auto call = read_record(fd);
     if (call.empty()) return false;
     rpc::XdrReader in(call);
-    const std::uint32_t xid = rpc::XdrReader(call).u32();
+    rpc::XdrReader ahead(call);
+    const std::uint32_t xid = ahead.u32();
+    const bool is_reply = ahead.u32() == 1;
+    if (is_reply) {
+        take_callback_answer(in);
+        return true;
+    }
     const std::uint32_t uid = take_credentials(in);
     std::vector<std::byte> reply;
     rpc::begin_reply(reply, xid, rpc::ReplyStatus::success);
@@ -275,6 +334,7 @@ Status NfsPeer::perform(Call& call) {
         Entry{Op::setattr, "SETATTR", &NfsPeer::set_attributes},
         Entry{Op::open, "OPEN", &NfsPeer::open},
         Entry{Op::close, "CLOSE", &NfsPeer::close},
+        Entry{Op::delegreturn, "DELEGRETURN", &NfsPeer::return_delegation},
         Entry{Op::lock, "LOCK", &NfsPeer::lock},
         Entry{Op::locku, "LOCKU", &NfsPeer::unlock},
         Entry{Op::free_stateid, "FREE_STATEID", &NfsPeer::end_state},

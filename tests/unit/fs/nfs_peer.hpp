@@ -54,6 +54,14 @@ class NfsPeer {
     void forget_states();
     /// Writes are as stable as this from now on, whatever was asked.
     void answer_writes(nfs4::Stable stable);
+    /// OPENs for reading that want one get a delegation from now on.
+    void give_delegations();
+    /// Calls back for the delegation of a file; for one that nobody has if the file has none.
+    /// The record says "CB_RECALL" and the answer's status when that has come.
+    void recall(const std::string& name);
+    /// Calls back, before it answers, for each delegation that an OPEN brings.
+    void recall_at_once();
+    [[nodiscard]] std::size_t delegation_count();
     /// An exclusive creation sets none of the attributes that come with it.
     void set_nothing_exclusively();
     /// Says of each open that a file is kept while it is open (OPEN4_RESULT_PRESERVE_UNLINKED).
@@ -88,6 +96,8 @@ class NfsPeer {
 
     void serve();
     bool serve_one(int fd);
+    void take_callback_answer(rpc::XdrReader in);
+    void send_recall(const std::string& handle, const std::string& other);
     nfs4::Status compound(rpc::XdrReader& in,
                           std::uint32_t uid,
                           std::vector<std::byte>& results);
@@ -110,6 +120,8 @@ class NfsPeer {
     nfs4::Status set_attributes(Call& call);
     nfs4::Status open(Call& call);
     nfs4::Status close(Call& call);
+    void put_delegation(Call& call, bool wanted);
+    nfs4::Status return_delegation(Call& call);
     nfs4::Status lock(Call& call);
     nfs4::Status unlock(Call& call);
     nfs4::Status end_state(Call& call);
@@ -145,6 +157,11 @@ class NfsPeer {
     std::map<std::string, std::string> dir_;     // name to handle
     std::map<std::string, std::string> states_;  // by owner, the "other" of its state
     std::set<std::string> live_;
+    std::map<std::string, std::string> delegations_;  // by handle, the "other" of its state
+    bool delegates_ = false;
+    bool recalls_at_once_ = false;
+    nfs4::SessionId session_id_ = {};
+    std::uint32_t callback_sequence_ = 0;
     std::uint32_t boot_ = 1;
     std::uint32_t memory_ = 1;
     std::uint32_t state_number_ = 0;

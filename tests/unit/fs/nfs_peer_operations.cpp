@@ -53,7 +53,9 @@ Status NfsPeer::create_session(Call& call) {
     session_ = boot_;
     std::string id(nfs4::session_id_size, 's');
     id[0] = static_cast<char>(session_);
-    call.out.fixed(bytes_of(id));
+    std::ranges::copy(bytes_of(id), session_id_.begin());
+    callback_sequence_ = 0;
+    call.out.fixed(session_id_);
     call.out.u32(1);
     call.out.u32(0);
     for (int channel = 0; channel < 2; ++channel) {
@@ -199,7 +201,7 @@ Status NfsPeer::set_attributes(Call& call) {
 
 Status NfsPeer::open(Call& call) {
     call.in.u32();
-    call.in.u32();  // access
+    bool wants = (call.in.u32() & nfs4::share::want_no_delegation) == 0;
     call.in.u32();
     call.in.u64();
     const std::string owner = text_of(call.in.opaque(nfs4::opaque_max));
@@ -228,14 +230,39 @@ Status NfsPeer::open(Call& call) {
         }
         current_ = dir_[name];
     }
-    if (claim == 1) call.in.u32();
+    if (claim == 1) wants = call.in.u32() == 1;
     put_state(call, make_state("open " + owner + current_));
     call.out.u32(1);  // change_info4
     call.out.u64(1);
     call.out.u64(2);
     call.out.u32(keeps_removed_ ? 4 | 8 : 4);
     set.put(call.out);
-    call.out.u32(0);  // no delegation
+    put_delegation(call, wants);
+    return Status::ok;
+}
+
+void NfsPeer::put_delegation(Call& call, bool wanted) {
+    if (!wanted || !delegates_ || delegations_.contains(current_)) {
+        call.out.u32(0);
+        return;
+    }
+    const std::string other = fmt::format("delegat{:05}", ++state_number_);
+    if (recalls_at_once_) send_recall(current_, other);
+    delegations_[current_] = other;
+    call.out.u32(1);  // for reading
+    call.out.u32(1);
+    call.out.fixed(bytes_of(other));
+    call.out.u32(0);  // it is not wanted back already
+    for (int i = 0; i < 3; ++i) call.out.u32(0);
+    call.out.string("");  // nobody's right to read without asking
+}
+
+Status NfsPeer::return_delegation(Call& call) {
+    call.in.u32();
+    const std::string other = text_of(call.in.fixed(12));
+    const auto held = delegations_.find(current_);
+    if (held == delegations_.end() || held->second != other) return Status::bad_stateid;
+    delegations_.erase(held);
     return Status::ok;
 }
 
