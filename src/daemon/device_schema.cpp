@@ -375,7 +375,7 @@ constexpr std::array nfs_rows = {
         {.key = "nfs_delegations",
          .help = "Takes read delegations where the server gives them: what is asked about such "
                  "a file, and opening it again, then needs no request, until the server wants "
-                 "it back. Not yet shown against real servers.",
+                 "it back. Devices with nfs_share take none.",
          .backends = only(Backend::nfs)}),
     option<&Device::nfs, &NfsOptions::client, &ClientOptions::privileged_port>(
         {.key = "nfs_privileged_port",

@@ -145,6 +145,18 @@ class Daemon:
             resident_kib=int(status["VmRSS"].split()[0]),
         )
 
+    def statistics(self, tag: str, subject: str) -> dict[str, int]:
+        """What dpfs counts of one device: its line `stats tag=TAG SUBJECT name=count …`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while (line := self._next_line(deadline)) is not None:
+            _, found, counts = line.partition(f"stats tag={tag} {subject} ")
+            if found:
+                pairs = (word.split("=") for word in counts.split())
+                return {name: int(count) for name, count in pairs}
+        raise DaemonError(f"no statistics of {subject}\n{self.diagnosis()}")
+
     def diagnosis(self) -> str:
         code = self._process.poll() if self._process is not None else None
         state = "runs" if code is None else f"exited {code}"

@@ -6,12 +6,14 @@ import subprocess
 import time
 import unittest
 
+import daemon
 import knfsd
 import settings
 import vm
 from agent_channel import Command
 from case import MOUNT, GuestCase
 
+OTHER = "/mnt/other"  # where the second of two devices is mounted
 LEASE_S = 10
 # A kernel's server comes back after its guest has booted, beside another emulated guest.
 RECOVERY_TIMEOUT_S = 240
@@ -31,6 +33,21 @@ class NfsCase(GuestCase):
         self.daemon = self.serve(self.directory, threads=2, **options)
         self.server = self.daemon.server
         return self.boot_with([self.daemon.device()])
+
+    def begin_two(self) -> vm.Guest:
+        """A guest that has mounted the export twice, at MOUNT and OTHER: two NFS clients."""
+        self.directory = self.new_folder("nfs")
+        current = settings.current
+        sockets = self.new_socket_folder()
+        self.daemon = daemon.TwoTenantsOnNfs(
+            current.dpfs, self.backend, self.directory, sockets, current.serve_options
+        )
+        self.daemon.start()
+        self.addCleanup(self.daemon.stop)
+        self.server = self.daemon.server
+        guest = self.boot_with([self.daemon.device(), self.daemon.other_device])
+        guest.mount("other", OTHER)
+        return guest
 
     def boot_with(self, devices: list[vm.FsDevice]) -> vm.Guest:
         guest = self.boot(devices=devices, root="full", memory_mib=768)

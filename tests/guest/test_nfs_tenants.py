@@ -7,32 +7,16 @@ the server's own shell as a third user.
 
 from __future__ import annotations
 
-import daemon
 import knfsd
-import settings
 from case import MOUNT
-from nfs_case import RECOVERY_TIMEOUT_S, NfsCase, is_about_nfs
+from nfs_case import OTHER, RECOVERY_TIMEOUT_S, NfsCase, is_about_nfs
 
-OTHER = "/mnt/other"
 ROUNDS = 20
 
 
 @is_about_nfs
 class Tenants(NfsCase):
     """Two devices on one server."""
-
-    def begin_two(self):
-        self.directory = self.new_folder("nfs")
-        words = settings.current.serve_options
-        self.daemon = daemon.TwoTenantsOnNfs(
-            settings.current.dpfs, self.backend, self.directory, self.new_socket_folder(), words
-        )
-        self.daemon.start()
-        self.addCleanup(self.daemon.stop)
-        self.server = self.daemon.server
-        guest = self.boot_with([self.daemon.device(), self.daemon.other_device])
-        guest.mount("other", OTHER)
-        return guest
 
     def test_what_one_closes_the_other_opens(self) -> None:
         guest = self.begin_two()

@@ -118,6 +118,7 @@ class Inode {
         behind.store(false, std::memory_order_relaxed);
         commits_early = false;
         reference_count_ = 0;
+        is_held_ = false;
     }
 
   private:
@@ -126,6 +127,7 @@ class Inode {
     nfs4::FileType type_ = nfs4::FileType::regular;
     nfs4::FileSystemId fsid_;
     std::uint64_t reference_count_ = 0;  // the table's, under its shard's lock
+    bool is_held_ = false;               // the same
 };
 
 using InodePin = SlotTable<Inode>::Pin;

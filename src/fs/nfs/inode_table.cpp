@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 namespace dpfs::nfs {
 
@@ -78,14 +79,32 @@ bool InodeTable::forget(const InodePin& inode, std::uint64_t count) {
     if (root_ && &*inode == &*root_) return false;
     Shard& shard = shard_of(inode->handle());
     const std::lock_guard lock(shard.mutex);
+    if (inode->reference_count_ == 0) return false;
     inode->reference_count_ -= std::min(count, inode->reference_count_);
     if (inode->reference_count_ > 0) return false;
-    const auto known = shard.inodes.find(inode->handle());
-    // Somebody else may have forgotten it a moment ago.
-    if (known == shard.inodes.end() || known->second != &*inode) return false;
-    shard.inodes.erase(known);
-    inodes_.retire(inode);
+    retire_if_unused(shard, *inode);
     return true;
+}
+
+bool InodeTable::hold(Inode& inode) {
+    Shard& shard = shard_of(inode.handle());
+    const std::lock_guard lock(shard.mutex);
+    const auto known = shard.inodes.find(inode.handle());
+    if (known == shard.inodes.end() || known->second != &inode) return false;
+    inode.is_held_ = true;
+    return true;
+}
+
+void InodeTable::let_go(Inode& inode) {
+    Shard& shard = shard_of(inode.handle());
+    const std::lock_guard lock(shard.mutex);
+    if (std::exchange(inode.is_held_, false)) retire_if_unused(shard, inode);
+}
+
+void InodeTable::retire_if_unused(Shard& shard, Inode& inode) {
+    if (inode.reference_count_ > 0 || inode.is_held_) return;
+    shard.inodes.erase(inode.handle());
+    inodes_.retire(inodes_.pin_again(inode));
 }
 
 void InodeTable::forget_all() {

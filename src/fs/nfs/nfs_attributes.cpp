@@ -52,7 +52,7 @@ Task<Result<Seen>> NfsFs::see(fuse::Context& context, Inode& inode) {
     if (auto known = seen_here(inode)) co_return *known;
     for (;;) {
         if (inode.behind.load()) co_await or_return(co_await catch_up(context, inode));
-        const Delegation::Moment asked = moment_of(inode);
+        const Delegation::Moment asked = delegations_.moment();
         const auto seen = co_await see_once(context, inode);
         if (inode.behind.load()) continue;
         if (seen) note_seen(inode, *seen, asked);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files that nobody else changes while we say so (RFC 8881, 10.4): what is asked about them,
-// and opens for reading, need no request. Only read delegations are kept: data are written to
-// the server at once in any case.
+// and opens for reading, need no request, and the tenant need not look up their names each
+// time. Only read delegations are kept: data are written to the server at once in any case.
 #include "fs/nfs/nfs_fs.hpp"
 #include "fs/nfs/place.hpp"
 #include "fuse/wire_file.hpp"
@@ -10,45 +10,50 @@ namespace dpfs::nfs {
 
 using nfs4::Op;
 
+namespace {
+
+/// Between our answer and when the tenant's kernel begins to count.
+constexpr Duration vouched_slack = milliseconds(100);
+
+}  // namespace
+
 bool NfsFs::wants_delegation(std::uint32_t access) const noexcept {
-    return options_.delegations && options_.cache != CachePolicy::never &&
-           access == nfs4::share::access_read &&
+    // Of a shared client's devices one would change what another has a delegation for, and the
+    // server, to which they are one, would recall nothing.
+    return options_.delegations && options_.shared_client.empty() &&
+           options_.cache != CachePolicy::never && access == nfs4::share::access_read &&
            delegations_.held_count.load() < Delegations::held_count_max;
 }
 
-void NfsFs::take_delegation(fuse::Context& context,
-                            OpenFile& file,
-                            const nfs4::Opened& opened,
-                            std::uint64_t incarnation) {
-    if (!opened.delegated) return;
+Delegation::Moment NfsFs::take_delegation(fuse::Context& context,
+                                          OpenFile& file,
+                                          const nfs4::Opened& opened,
+                                          std::uint64_t incarnation) {
+    Delegation::Moment none = {};
+    if (!opened.delegated) return none;
     Inode& inode = *file.inode;
     if (!opened.is_write_delegation && wants_delegation(file.access)) {
         const std::lock_guard guard(inode.mutex);
         // Looked at under the lock under which recall() looks for it.
-        const bool is_good = !delegations_.was_recalled(opened.delegation) &&
+        const bool is_good = !opened.is_wanted_back &&
+                             !delegations_.was_recalled(opened.delegation) &&
                              !inode.delegation && inode.writer_count == 0 &&
-                             client_->incarnation() == incarnation;
+                             client_->incarnation() == incarnation && inodes_.hold(inode);
         if (is_good) {
+            const std::uint64_t grant = delegations_.next_grant();
             inode.delegation = std::make_unique<Delegation>(
-                opened.delegation, incarnation, file.opener, delegations_.next_epoch());
+                opened.delegation, incarnation, file.opener, grant);
             inode.delegated.store(true);
             delegations_.held_count.fetch_add(1);
-            return;
+            return {.grant_count = grant};
         }
         if (inode.delegation && inode.delegation->state().other == opened.delegation.other) {
-            return;  // the one that is held
+            return none;  // the one that is held
         }
     }
     place(context).background.spawn(
         return_delegation(context.reactor, inode.handle(), opened.delegation, file.opener));
-}
-
-Delegation::Moment NfsFs::moment_of(Inode& inode) {
-    if (!inode.delegated.load()) return {};
-    const std::lock_guard guard(inode.mutex);
-    if (!inode.delegation) return {};
-    return {.epoch = inode.delegation->epoch(),
-            .name_change_count = delegations_.name_change_count()};
+    return none;
 }
 
 std::optional<Seen> NfsFs::seen_here(Inode& inode) {
@@ -63,9 +68,27 @@ std::optional<Seen> NfsFs::seen_here(Inode& inode) {
 }
 
 void NfsFs::note_seen(Inode& inode, const Seen& seen, Delegation::Moment asked) {
-    if (asked.epoch == 0) return;
+    if (!inode.delegated.load()) return;
     const std::lock_guard guard(inode.mutex);
     if (inode.delegation) inode.delegation->see(seen, asked);
+}
+
+void NfsFs::vouch_for(const fuse::Context& context,
+                      fuse::Entry& entry,
+                      std::uint64_t change,
+                      Delegation::Moment asked) {
+    if (delegations_.held_count.load() == 0) return;
+    const auto inode = inodes_.pin(entry.node);
+    if (!inode || !(*inode)->delegated.load()) return;
+    const std::lock_guard guard((*inode)->mutex);
+    Delegation* const held = (*inode)->delegation.get();
+    if (held == nullptr || (*inode)->hidden) return;
+    delegations_.remember(*held);
+    if (held->incarnation() != client_->incarnation()) return;
+    if (!held->see({.attributes = entry.attributes, .change = change}, asked)) return;
+    if (vouched_time_ <= entry.entry_valid) return;
+    held->promise(context.reactor.now() + vouched_time_ + vouched_slack);
+    entry.entry_valid = vouched_time_;
 }
 
 std::optional<fuse::OpenReply> NfsFs::reopen_idle(const fuse::Context& context, Inode& inode) {
@@ -84,6 +107,7 @@ std::optional<fuse::OpenReply> NfsFs::reopen_idle(const fuse::Context& context, 
     if (!id) return std::nullopt;
     idle->is_idle.store(false);
     idle->released.store(false);
+    delegations_.idle_count.fetch_sub(1);
     delegations_.used_count.fetch_add(1, std::memory_order_relaxed);
     fuse::OpenReply reply = {.handle = fuse::FileHandle{*id}};
     // What was cached when it was opened before has not changed since.
@@ -101,7 +125,10 @@ bool NfsFs::keep_idle(OpenFile& file) {
     const bool has_locks = std::ranges::any_of(
         inode.locks, [&file](const LockState& lock) { return lock.made_through == file.id; });
     if (has_locks || file.locks_lost.load()) return false;
+    // The tenant must not run out of open files for want of those that it does not have open.
+    if (delegations_.idle_count.load() >= options_.open_file_count_max / 4) return false;
     if (!inode.delegation->keep_idle(file.id)) return false;
+    delegations_.idle_count.fetch_add(1);
     file.is_idle.store(true);
     return true;
 }
@@ -113,8 +140,12 @@ std::unique_ptr<Delegation> NfsFs::take_away_delegation(Inode& inode) {
 }
 
 std::unique_ptr<Delegation> NfsFs::take_away_locked(Inode& inode) {
-    if (inode.delegation) delegations_.held_count.fetch_sub(1);
+    if (!inode.delegation) return nullptr;
     inode.delegated.store(false);
+    delegations_.held_count.fetch_sub(1);
+    delegations_.idle_count.fetch_sub(inode.delegation->idle().size());
+    delegations_.remember(*inode.delegation);
+    inodes_.let_go(inode);
     return std::move(inode.delegation);
 }
 
@@ -125,6 +156,22 @@ void NfsFs::end_delegation(fuse::Context& context, Inode& inode) {
         give_up_delegation(context.reactor, inodes_.share(inode), std::move(ended)));
 }
 
+void NfsFs::forget(fuse::Context& context, const InodePin& inode, std::uint64_t count) {
+    if (!inodes_.forget(inode, count) || !inode->delegated.load()) return;
+    std::optional<std::uint64_t> oldest;
+    {
+        const std::lock_guard guard(inode->mutex);
+        if (!inode->delegation) return;
+        // A name of ours that has gone since may have been its last: then it must be closed.
+        const bool has_names =
+            inode->delegation->seen(delegations_.name_change_count()).has_value();
+        oldest = has_names ? delegations_.forgot(inode.id(), *inode->delegation) : inode.id();
+    }
+    if (!oldest) return;
+    const auto ended = inodes_.pin(fuse::NodeId{*oldest});
+    if (ended) end_delegation(context, **ended);
+}
+
 /// The opens that nobody uses first: with the delegation gone, they would be in the way of
 /// nobody, but would stay for nothing.
 Task<void> NfsFs::give_up_delegation(reactor::Reactor& reactor,
@@ -132,6 +179,10 @@ Task<void> NfsFs::give_up_delegation(reactor::Reactor& reactor,
                                      std::unique_ptr<Delegation> ended) {
     reactor::CancelSource never;
     fuse::Context context{.reactor = reactor, .cancel = never, .caller = ended->holder()};
+    if (reactor.now() < ended->promised_until()) {
+        const auto slept = co_await reactor.sleep_until(ended->promised_until());
+        static_cast<void>(slept);
+    }
     for (const std::uint64_t id : ended->idle()) {
         auto file = open_files_.pin(id);
         if (!file) continue;
@@ -184,6 +235,7 @@ Task<void> NfsFs::end_all_delegations(fuse::Context& context) {
     std::vector<std::pair<InodePin, std::unique_ptr<Delegation>>> all;
     inodes_.for_each([&](InodePin& inode) {
         if (auto ended = take_away_delegation(*inode)) {
+            ended->promise_no_more();  // the tenant is gone
             all.emplace_back(inode.share(), std::move(ended));
         }
     });
@@ -203,20 +255,25 @@ bool NfsFs::has_delegation_to_reclaim(OpenFile& file, std::uint64_t incarnation)
 void NfsFs::take_reclaimed_delegation(OpenFile& file,
                                       const nfs4::Opened& opened,
                                       std::uint64_t incarnation) {
+    bool is_ours = false;
+    std::unique_ptr<Delegation> ended;
     {
         const std::lock_guard guard(file.inode->mutex);
         Delegation* const held = file.inode->delegation.get();
-        const bool is_ours = held != nullptr && !opened.is_write_delegation &&
-                             (held->incarnation() != incarnation ||
-                              held->state().other == opened.delegation.other);
-        if (is_ours) {
-            held->reclaimed(opened.delegation, incarnation);
-            return;
-        }
+        is_ours = held != nullptr && !opened.is_write_delegation &&
+                  (held->incarnation() != incarnation ||
+                   held->state().other == opened.delegation.other);
+        if (is_ours) held->reclaimed(opened.delegation, incarnation);
+        if (is_ours && opened.is_wanted_back) ended = take_away_locked(*file.inode);
     }
     Place& home = home_place();
-    home.background.spawn(
-        return_delegation(home.reactor, file.inode->handle(), opened.delegation, file.opener));
+    if (ended) {
+        home.background.spawn(
+            give_up_delegation(home.reactor, file.inode.share(), std::move(ended)));
+    } else if (!is_ours) {
+        home.background.spawn(return_delegation(
+            home.reactor, file.inode->handle(), opened.delegation, file.opener));
+    }
 }
 
 void NfsFs::end_lost_delegations(std::uint64_t incarnation) {

@@ -51,6 +51,9 @@ std::uint32_t encode_device(std::uint32_t major, std::uint32_t minor) noexcept {
     return (minor & 0xff) | (major << 8) | ((minor & ~std::uint32_t{0xff}) << 12);
 }
 
+/// So long another client may have to wait for a delegation, beside the recall itself.
+constexpr Duration vouched_time_max = seconds(1);
+
 /// How long the server may take to hear of the end.
 constexpr Duration farewell_time_max = seconds(3);
 
@@ -100,9 +103,11 @@ NfsFs::NfsFs(NfsOptions options, Logger log)
       file_entry_valid_(options_.entry_valid.value_or(
           options_.cache == CachePolicy::always ? entry_valid_ : Duration{})),
       attributes_valid_(options_.attributes_valid.value_or(policy_duration(options_.cache))),
+      vouched_time_(options_.entry_valid ? Duration{}
+                                         : std::min(attributes_valid_, vouched_time_max)),
       identities_(options_),
       instance_(random_number()),
-      inodes_(options_.inode_count_max),
+      inodes_(options_.inode_count_max, Delegations::forgotten_count_max),
       open_files_(options_.open_file_count_max) {}
 
 NfsFs::~NfsFs() = default;

@@ -427,14 +427,20 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
 
     // --- nfs_delegation.cpp
     [[nodiscard]] bool wants_delegation(std::uint32_t access) const noexcept;
-    /// What `file`'s OPEN has brought, in `incarnation`, is kept, or given back.
-    void take_delegation(fuse::Context& context,
-                         OpenFile& file,
-                         const nfs4::Opened& opened,
-                         std::uint64_t incarnation);
-    /// To be taken before a file is looked at; note_seen() then knows if it still holds.
-    [[nodiscard]] Delegation::Moment moment_of(Inode& inode);
+    /// What `file`'s OPEN has brought, in `incarnation`, is kept, or given back. When it was
+    /// granted, for what its compound has seen of the file.
+    Delegation::Moment take_delegation(fuse::Context& context,
+                                       OpenFile& file,
+                                       const nfs4::Opened& opened,
+                                       std::uint64_t incarnation);
+    /// `asked`: delegations_.moment() before that.
     void note_seen(Inode& inode, const Seen& seen, Delegation::Moment asked);
+    /// A name that was looked up at `asked` needs no other look for a while, if nobody else can
+    /// change what it leads to.
+    void vouch_for(const fuse::Context& context,
+                   fuse::Entry& entry,
+                   std::uint64_t change,
+                   Delegation::Moment asked);
     /// What is known of a file without asking.
     [[nodiscard]] std::optional<Seen> seen_here(Inode& inode);
     /// An open for reading that needs no OPEN.
@@ -444,8 +450,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     [[nodiscard]] bool keep_idle(OpenFile& file);
     [[nodiscard]] std::unique_ptr<Delegation> take_away_delegation(Inode& inode);
     [[nodiscard]] std::unique_ptr<Delegation> take_away_locked(Inode& inode);
-    /// Around each change of the file by ourselves, and when the tenant forgets it. Returns it
-    /// in the background.
+    /// Around each change of the file by ourselves. Returns it in the background.
     void end_delegation(fuse::Context& context, Inode& inode);
     Task<void> give_up_delegation(reactor::Reactor& reactor,
                                   InodePin inode,
@@ -461,7 +466,8 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                    std::uint64_t incarnation);
     /// Those that were not reclaimed in `incarnation`.
     void end_lost_delegations(std::uint64_t incarnation);
-    /// Takes references of the tenant's back.
+    /// Takes references of the tenant's back. What is delegated is kept, for a while, for when
+    /// the tenant comes back to it.
     void forget(fuse::Context& context, const InodePin& inode, std::uint64_t count);
 
     // --- nfs_io.cpp
@@ -669,6 +675,9 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     /// LOOKUP, whose attributes tell the tenant's kernel the size that OPEN cannot tell it.
     const Duration file_entry_valid_;
     const Duration attributes_valid_;
+    /// Of a file's name while the file is delegated: the return of the delegation waits so
+    /// long.
+    const Duration vouched_time_;
     const Identities identities_;
     const std::uint64_t instance_;  // random: owners of one start are not those of another
 

@@ -44,6 +44,7 @@ Task<Result<fuse::Entry>> NfsFs::look_up(fuse::Context& context,
                                          std::string_view name) {
     Lane& lane = this->lane(context);
     const auto request = lane.request(as(context.caller));
+    const Delegation::Moment asked = delegations_.moment();
     request->put_file(dir.handle());
     request->put_name(Op::lookup, name);
     request->put(Op::getfh);
@@ -58,9 +59,10 @@ Task<Result<fuse::Entry>> NfsFs::look_up(fuse::Context& context,
     co_await or_return(request->take(Op::lookup));
     const auto handle = co_await or_return(request->take_file_handle());
     const auto found = co_await or_return(request->take_attributes(file_attributes));
-    const auto entry = enter(handle, found, dir.fsid());
-    if (!entry || !is_behind(entry->node)) co_return entry;
-    co_return co_await refresh(context, *entry);
+    auto entry = enter(handle, found, dir.fsid());
+    if (entry && is_behind(entry->node)) co_return co_await refresh(context, *entry);
+    if (entry) vouch_for(context, *entry, found.change, asked);
+    co_return entry;
 }
 
 Task<void> NfsFs::forget(fuse::Context& context, std::span<const fuse::Forget> nodes) {
@@ -69,10 +71,6 @@ Task<void> NfsFs::forget(fuse::Context& context, std::span<const fuse::Forget> n
         if (inode) forget(context, *inode, each.count);
     }
     return Task<void>::ready();
-}
-
-void NfsFs::forget(fuse::Context& context, const InodePin& inode, std::uint64_t count) {
-    if (inodes_.forget(inode, count)) end_delegation(context, *inode);
 }
 
 Task<Result<fuse::Entry>> NfsFs::make_node(fuse::Context& context,

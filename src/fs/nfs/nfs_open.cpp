@@ -78,10 +78,11 @@ Task<Result<fuse::OpenReply>> NfsFs::open_file(fuse::Context& context,
     inode->outlives_its_name.store(opened.preserves_unlinked);
     co_await enlist(context, file.share(), opened.state, incarnation);
     if (writes) end_delegation(context, *inode);
-    take_delegation(context, *file, opened, made->incarnation());
+    auto granted = take_delegation(context, *file, opened, made->incarnation());
+    granted.name_change_count = name_change_count;
 
     auto seen = take_seen(*made, *inode, truncates);
-    if (seen) note_seen(*inode, *seen, {moment_of(*inode).epoch, name_change_count});
+    if (seen) note_seen(*inode, *seen, granted);
     // What came after OPEN had to wait, or did not go: it is asked for alone.
     if (!seen && truncates) {
         const Actor actor = {.state = file->current_state(), .who = context.caller};

@@ -69,8 +69,8 @@ struct NfsOptions {
     bool read_plus = false;
 
     SillyRename silly_rename = SillyRename::never;
-    /// Read delegations are taken where the server gives them.
-    bool delegations = false;
+    /// Read delegations are taken where the server gives them; not by those who share a client.
+    bool delegations = true;
     WriteMode writes = WriteMode::unstable;
     /// Bytes kept, over all files, to be sent again; what goes beyond is written stably.
     std::size_t uncommitted_size_max = std::size_t{64} << 20;

@@ -76,6 +76,7 @@ Task<Result<void>> NfsFs::reclaim_file(Lane& lane,
         request->put_open({.access = file->access,
                            .owner = {client_->client_id(), owner.bytes},
                            .claim = nfs4::Claim::previous,
+                           .wants_delegation = reclaims_delegation,
                            .reclaims_delegation = reclaims_delegation});
         co_await or_return(co_await lane.run(*request));
         co_await or_return(request->take(Op::putfh));

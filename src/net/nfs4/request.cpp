@@ -394,13 +394,13 @@ Opened take_opened(rpc::XdrReader& in) noexcept {
         case 1:  // READ
             opened.delegated = true;
             opened.delegation = take_state_id(in);
-            in.boolean();
+            opened.is_wanted_back = in.boolean();
             skip_access_entry(in);
             break;
         case 2:  // WRITE
             opened.delegated = opened.is_write_delegation = true;
             opened.delegation = take_state_id(in);
-            in.boolean();
+            opened.is_wanted_back = in.boolean();
             in.u32();
             in.u64();  // a size, or two numbers of blocks
             skip_access_entry(in);

@@ -201,6 +201,7 @@ struct Opened {
     bool preserves_unlinked = false;  ///< OPEN4_RESULT_PRESERVE_UNLINKED
     bool delegated = false;
     bool is_write_delegation = false;
+    bool is_wanted_back = false;  ///< the delegation: recalled as it came
     StateId delegation;
 };
 Opened take_opened(rpc::XdrReader& in) noexcept;

@@ -31,6 +31,13 @@ class NfsDelegationTest : public NfsTest {
         peer.take_record();
     }
     Result<fuse::TimedAttributes> see() { return run(fs().getattr(context(), node, {})); }
+    Result<fuse::Entry> look_up_entry(const std::string& name) {
+        return run(fs().lookup(context(), fuse::root_node, fuse::Name::check(name).value()));
+    }
+    void forget(fuse::NodeId forgotten) {
+        const fuse::Forget all = {.node = forgotten, .count = 1};
+        run(fs().forget(context(), std::span(&all, 1)));
+    }
     std::string counters() { return fs().statistics().back(); }
 
     fuse::NodeId node;
@@ -89,7 +96,8 @@ TEST_F(NfsDelegationTest, a_recall_closes_what_nobody_has_open) {
 
 TEST_F(NfsDelegationTest, a_recall_that_overtakes_the_answer_is_heeded) {
     peer.recall_at_once();
-    open_a();
+    node = look_up("a");
+    ASSERT_TRUE(open(node, O_RDONLY));
     EXPECT_TRUE(see());
     EXPECT_TRUE(peer.wait_for("DELEGRETURN"));
     EXPECT_EQ(peer.delegation_count(), 0U);
@@ -146,6 +154,25 @@ TEST_F(NfsDelegationTest, it_is_reclaimed_from_a_server_that_was_started_anew) {
     EXPECT_EQ(peer.delegation_count(), 0U);
 }
 
+TEST_F(NfsDelegationTest, one_that_is_wanted_back_as_it_comes_goes_back) {
+    peer.want_back();
+    node = look_up("a");
+    ASSERT_TRUE(open(node, O_RDONLY));
+    EXPECT_TRUE(peer.wait_for("DELEGRETURN"));
+    EXPECT_EQ(counters(), "delegations held=0 used=0 recalled=0");
+}
+
+TEST_F(NfsDelegationTest, one_that_is_wanted_back_as_it_is_reclaimed_goes_back) {
+    open_a();
+    ASSERT_TRUE(release(node, file));
+    peer.restart();
+    peer.want_back();
+    look_up("a");
+    EXPECT_TRUE(peer.wait_for("DELEGRETURN"));
+    EXPECT_EQ(peer.delegation_count(), 0U);
+    EXPECT_EQ(peer.state_count(), 0U);
+}
+
 TEST_F(NfsDelegationTest, one_that_cannot_be_reclaimed_is_gone) {
     open_a();
     ASSERT_TRUE(release(node, file));
@@ -166,13 +193,81 @@ TEST_F(NfsDelegationTest, nothing_stays_when_the_tenant_goes) {
     EXPECT_EQ(peer.state_count(), 0U);
 }
 
-TEST_F(NfsDelegationTest, a_file_that_is_forgotten_goes_back) {
+TEST_F(NfsDelegationTest, a_file_that_is_forgotten_is_kept_for_when_it_is_looked_up_again) {
     open_a();
     ASSERT_TRUE(release(node, file));
-    const fuse::Forget forgotten = {.node = node, .count = 1};
-    run(fs().forget(context(), std::span(&forgotten, 1)));
+    forget(node);
+    EXPECT_EQ(look_up("a"), node);
+    ASSERT_TRUE(open(node, O_RDONLY));
+    EXPECT_THAT(peer.take_record(), IsEmpty());
+}
+
+TEST_F(NfsDelegationTest, a_file_that_is_forgotten_can_be_recalled) {
+    open_a();
+    ASSERT_TRUE(release(node, file));
+    forget(node);
+    peer.recall("a");
     EXPECT_TRUE(peer.wait_for("DELEGRETURN"));
     EXPECT_EQ(peer.state_count(), 0U);
+    EXPECT_NE(look_up("a"), node) << "nothing is left of it";
+}
+
+TEST_F(NfsDelegationTest, a_file_that_is_removed_and_forgotten_goes_back) {
+    open_a();
+    ASSERT_TRUE(release(node, file));
+    const auto name = fuse::Name::check("a").value();
+    ASSERT_TRUE(run(fs().unlink(context(), fuse::root_node, name)));
+    forget(node);
+    EXPECT_TRUE(peer.wait_for("DELEGRETURN"));
+    EXPECT_EQ(peer.state_count(), 0U);
+}
+
+TEST_F(NfsDelegationTest, of_too_many_that_are_forgotten_the_oldest_goes_back) {
+    open_a();
+    ASSERT_TRUE(release(node, file));
+    forget(node);
+    for (std::size_t i = 0; i < Delegations::forgotten_count_max; ++i) {
+        const std::string name = fmt::format("b{}", i);
+        peer.add_file(name);
+        const fuse::NodeId other = look_up(name);
+        const auto opened = open(other, O_RDONLY);
+        ASSERT_TRUE(opened);
+        ASSERT_TRUE(release(other, opened->handle));
+        forget(other);
+    }
+    EXPECT_TRUE(peer.wait_for("DELEGRETURN"));
+    EXPECT_EQ(peer.delegation_count(), Delegations::forgotten_count_max);
+    EXPECT_NE(look_up("a"), node);
+}
+
+TEST_F(NfsDelegationTest, its_name_is_vouched_for_and_the_return_waits_for_that) {
+    options.attributes_valid = milliseconds(300);
+    open_a();
+    const Instant before = reactor().now();
+    const auto entry = look_up_entry("a");
+    ASSERT_TRUE(entry);
+    EXPECT_EQ(entry->entry_valid, milliseconds(300));
+    peer.recall("a");
+    ASSERT_TRUE(peer.wait_for("CB_RECALL ok"));
+    const auto after = look_up_entry("a");
+    ASSERT_TRUE(after);
+    EXPECT_EQ(after->entry_valid, Duration{});
+    EXPECT_TRUE(peer.wait_for("DELEGRETURN"));
+    EXPECT_GE(reactor().now(), before + milliseconds(300));
+}
+
+TEST_F(NfsDelegationTest, what_was_configured_of_names_is_vouched_for_by_the_operator) {
+    options.entry_valid = milliseconds(10);
+    open_a();
+    const auto entry = look_up_entry("a");
+    ASSERT_TRUE(entry);
+    EXPECT_EQ(entry->entry_valid, milliseconds(10));
+}
+
+TEST_F(NfsDelegationTest, devices_that_share_a_client_take_none) {
+    options.shared_client = "together";
+    open_a();
+    EXPECT_EQ(peer.delegation_count(), 0U);
 }
 
 TEST_F(NfsDelegationTest, none_is_taken_where_the_options_say_so) {

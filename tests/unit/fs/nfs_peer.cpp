@@ -141,6 +141,11 @@ void NfsPeer::recall_at_once() {
     recalls_at_once_ = true;
 }
 
+void NfsPeer::want_back() {
+    const std::lock_guard lock(mutex_);
+    wants_back_ = true;
+}
+
 std::size_t NfsPeer::delegation_count() {
     const std::lock_guard lock(mutex_);
     return delegations_.size();

@@ -61,6 +61,8 @@ class NfsPeer {
     void recall(const std::string& name);
     /// Calls back, before it answers, for each delegation that an OPEN brings.
     void recall_at_once();
+    /// Says with each delegation that it is wanted back.
+    void want_back();
     [[nodiscard]] std::size_t delegation_count();
     /// An exclusive creation sets none of the attributes that come with it.
     void set_nothing_exclusively();
@@ -159,6 +161,7 @@ class NfsPeer {
     std::set<std::string> live_;
     std::map<std::string, std::string> delegations_;  // by handle, the "other" of its state
     bool delegates_ = false;
+    bool wants_back_ = false;
     bool recalls_at_once_ = false;
     nfs4::SessionId session_id_ = {};
     std::uint32_t callback_sequence_ = 0;

@@ -230,7 +230,7 @@ Status NfsPeer::open(Call& call) {
         }
         current_ = dir_[name];
     }
-    if (claim == 1) wants = call.in.u32() == 1;
+    if (claim == 1) wants = call.in.u32() == 1 && wants;  // as Linux does
     put_state(call, make_state("open " + owner + current_));
     call.out.u32(1);  // change_info4
     call.out.u64(1);
@@ -252,7 +252,7 @@ void NfsPeer::put_delegation(Call& call, bool wanted) {
     call.out.u32(1);  // for reading
     call.out.u32(1);
     call.out.fixed(bytes_of(other));
-    call.out.u32(0);  // it is not wanted back already
+    call.out.u32(wants_back_ ? 1 : 0);
     for (int i = 0; i < 3; ++i) call.out.u32(0);
     call.out.string("");  // nobody's right to read without asking
 }
