@@ -181,12 +181,14 @@ Task<Result<NfsFs::MadeFile>> NfsFs::open_by_name(fuse::Context& context,
         if (inode) forget(context, *inode, 1);
         entry = fail(Errno::no_entry);
     }
-    // Without its handle an open file cannot be closed: the lease's end does it.
+    const nfs4::StateId& state = made.opened.state;
+    Result<void> closed;
     if (handle) {
-        const auto closed =
-            co_await close_state(context, *handle, made.opened.state, context.caller);
-        static_cast<void>(closed);
+        closed = co_await close_state(context, *handle, state, context.caller);
+    } else {
+        closed = co_await close_state(context, dir.handle(), state, context.caller, what.name);
     }
+    static_cast<void>(closed);  // the lease's end does it too
     co_return fail(entry.error());
 }
 

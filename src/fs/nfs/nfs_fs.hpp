@@ -395,10 +395,13 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     /// The same for one that the tenant does not know of.
     Task<void> close_abandoned(fuse::Context& context, fuse::FileHandle handle);
     Task<Result<void>> close_state(fuse::Context& context, OpenFile& file);
+    /// `name`: the file is of that name in the directory `handle`, and has no known handle. If
+    /// another one has the name by now, the file stays open until the lease is over.
     Task<Result<void>> close_state(fuse::Context& context,
                                    nfs4::FileHandle handle,
                                    nfs4::StateId state,
-                                   reactor::Credentials who);
+                                   reactor::Credentials who,
+                                   std::string_view name = {});
     /// The server does not know `used` any more: opens anew. False: somebody has. Errors: as
     /// OPEN; EBADF: the file is closed.
     Task<Result<bool>> open_again(fuse::Context& context, OpenFile& file, nfs4::StateId used);

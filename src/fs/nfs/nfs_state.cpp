@@ -66,10 +66,12 @@ Task<Result<void>> NfsFs::close_state(fuse::Context& context, OpenFile& file) {
 Task<Result<void>> NfsFs::close_state(fuse::Context& context,
                                       nfs4::FileHandle handle,
                                       nfs4::StateId state,
-                                      reactor::Credentials who) {
+                                      reactor::Credentials who,
+                                      std::string_view name) {
     Lane& lane = this->lane(context);
     const auto request = lane.request(as(who));
     request->put_file(handle);
+    if (!name.empty()) request->put_name(Op::lookup, name);
     request->must_be_cached();
     request->put_close({.other = state.other});
     // Also when the tenant is gone: the server must not keep it.
@@ -77,6 +79,7 @@ Task<Result<void>> NfsFs::close_state(fuse::Context& context,
     // What the server does not know is closed.
     if (nfs4::is_state_lost(request->status())) co_return Result<void>();
     co_await or_return(request->take(Op::putfh));
+    if (!name.empty()) co_await or_return(request->take(Op::lookup));
     co_return request->take(Op::close);
 }
 

@@ -198,6 +198,11 @@ void NfsPeer::stay_away(bool away) {
     changed_.notify_all();
 }
 
+void NfsPeer::lose_answer(Op op, Status next) {
+    const std::lock_guard lock(mutex_);
+    loses_ = {op, next};
+}
+
 bool NfsPeer::wait_for(const std::string& entry) {
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, std::chrono::seconds(10), [&] {
@@ -274,6 +279,7 @@ bool NfsPeer::serve_one(int fd) {
         std::unique_lock lock(mutex_);
         std::vector<std::byte> results;
         const Status status = compound(in, uid, results);
+        if (hangs_up_) return false;
         changed_.wait(lock, [this] { return !away_ || stopping_.load(); });
         if (unread_) {
             rpc::begin_reply(reply, xid, rpc::ReplyStatus::garbage_arguments);
@@ -297,7 +303,7 @@ Status NfsPeer::compound(rpc::XdrReader& in,
     in.u32();  // minor version
     const std::uint32_t count = in.u32();
     result_count_ = 0;
-    unread_ = false;
+    unread_ = hangs_up_ = false;
     for (std::uint32_t i = 0; i < count; ++i) {
         rpc::XdrWriter out(results);
         const Op op{in.u32()};
@@ -308,6 +314,7 @@ Status NfsPeer::compound(rpc::XdrReader& in,
         Call call = {.op = op, .in = in, .out = out, .uid = uid};
         unread_ = unread_ || unreadable_.contains(op);
         const Status status = perform(call);
+        if (loses_ && loses_->first == op) hang_up();
         changed_.notify_all();
         out.patch_u32(status_at, static_cast<std::uint32_t>(status));
         if (status != Status::ok) return status;
@@ -360,6 +367,13 @@ Status NfsPeer::perform(Call& call) {
     }
     record_.push_back(fmt::format("operation {}", static_cast<std::uint32_t>(call.op)));
     return told(call.op).value_or(Status::notsupp);
+}
+
+void NfsPeer::hang_up() {
+    const auto [op, next] = *std::exchange(loses_, std::nullopt);
+    if (next != Status::ok) answers_[op] = {next, 1};
+    record_.emplace_back("hung up");
+    hangs_up_ = away_ = true;
 }
 
 std::optional<Status> NfsPeer::told(Op op) {

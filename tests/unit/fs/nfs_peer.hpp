@@ -72,6 +72,10 @@ class NfsPeer {
     void say(std::uint32_t flags);
     /// While `away`, what is asked is done, and answered only afterwards.
     void stay_away(bool away);
+    /// The next compound with `op` is done, and its answer lost with the connection. The record
+    /// says "hung up", and the peer stays away from then on. `next`: what `op` is answered when
+    /// it is asked for again; ok: as always.
+    void lose_answer(nfs4::Op op, nfs4::Status next = nfs4::Status::ok);
 
     /// Until `entry` is in the record, at most ten seconds. False: it did not come.
     bool wait_for(const std::string& entry);
@@ -104,6 +108,7 @@ class NfsPeer {
                           std::uint32_t uid,
                           std::vector<std::byte>& results);
     nfs4::Status perform(Call& call);
+    void hang_up();
     std::optional<nfs4::Status> told(nfs4::Op op);
     void lose_memory_locked();
 
@@ -154,6 +159,8 @@ class NfsPeer {
     std::map<nfs4::Op, std::pair<nfs4::Status, int>> answers_;
     std::set<nfs4::Op> unreadable_;
     bool unread_ = false;  // the compound that is being answered has one of these
+    std::optional<std::pair<nfs4::Op, nfs4::Status>> loses_;
+    bool hangs_up_ = false;  // on the compound that is being answered
     std::vector<std::string> record_;
     std::map<std::string, File> files_;          // by handle, which is the first name
     std::map<std::string, std::string> dir_;     // name to handle

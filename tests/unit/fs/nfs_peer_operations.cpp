@@ -37,7 +37,7 @@ Status NfsPeer::exchange_id(Call& call) {
     call.in.u32();
     call.out.u64(boot_);
     call.out.u32(1);
-    call.out.u32(0);
+    call.out.u32(session_ == boot_ ? nfs4::exchange::confirmed : 0);
     call.out.u32(0);
     call.out.u64(0);
     call.out.string("peer");

@@ -245,6 +245,18 @@ TEST_F(NfsStateTest, a_creation_whose_later_steps_fail_leaves_nothing_open) {
     EXPECT_EQ(peer.state_count(), 0U);
 }
 
+TEST_F(NfsStateTest, a_creation_whose_handle_never_comes_leaves_nothing_open) {
+    start();
+    peer.answer(Op::getfh, Status::io, 2);
+    const auto made =
+        run(fs().create(context(),
+                        fuse::root_node,
+                        fuse::Name::check("new").value(),
+                        {.flags = O_RDWR, .mode = 0600, .umask = 0, .security = {}}));
+    EXPECT_EQ(made.error(), Errno::io_error);
+    EXPECT_EQ(peer.state_count(), 0U);
+}
+
 TEST_F(NfsStateTest, a_creation_whose_later_steps_have_to_wait_succeeds) {
     start();
     peer.answer(Op::getfh, Status::delay);
@@ -324,6 +336,52 @@ TEST_F(NfsStateTest, a_file_without_locks_is_usable_when_another_has_lost_its) {
     EXPECT_FALSE(write(node, locked->handle, 0, "without the lock"));
     EXPECT_EQ(peer.data_of("a"), "");
     EXPECT_TRUE(read(node, other->handle, 0, 1));
+}
+
+TEST_F(NfsStateTest, a_close_between_two_attempts_of_a_reclaim_leaves_nothing_open) {
+    peer.add_file("a");
+    const fuse::NodeId node = look_up("a");
+    const auto file = open(node);
+    peer.restart();
+    peer.lose_answer(Op::open);
+    auto asking = begin(fs().lookup(context(), fuse::root_node, *fuse::Name::check("a")));
+    ASSERT_TRUE(peer.wait_for("hung up"));
+    auto closing = begin(fs().release(context(), node, file->handle, {}));
+    // Behind the release's beginning, on the same thread.
+    EXPECT_EQ(release(node, file->handle).error(), Errno::bad_descriptor);
+    peer.stay_away(false);
+    EXPECT_TRUE(asking.get());
+    EXPECT_TRUE(closing.get());
+    EXPECT_EQ(peer.state_count(), 0U);
+}
+
+TEST_F(NfsStateTest, a_close_that_meets_a_reclaim_closes_what_that_has_opened) {
+    peer.add_file("a");
+    const fuse::NodeId node = look_up("a");
+    const auto file = open(node);
+    peer.take_record();
+    peer.restart();
+    // CLOSE finds that the session is gone; the file is still one to reclaim.
+    EXPECT_TRUE(release(node, file->handle));
+    const auto record = peer.take_record();
+    EXPECT_EQ(std::ranges::count(record, "OPEN"), 1);
+    EXPECT_EQ(std::ranges::count(record, "CLOSE"), 2) << "by the old name, by the new one";
+    EXPECT_EQ(peer.state_count(), 0U);
+}
+
+TEST_F(NfsStateTest, a_reclaim_whose_answer_was_lost_and_that_is_refused_leaves_nothing_open) {
+    peer.add_file("a");
+    const fuse::NodeId node = look_up("a");
+    const auto file = open(node);
+    peer.restart();
+    peer.lose_answer(Op::open, Status::no_grace);
+    auto asking = begin(fs().lookup(context(), fuse::root_node, *fuse::Name::check("a")));
+    ASSERT_TRUE(peer.wait_for("hung up"));
+    peer.stay_away(false);
+    EXPECT_TRUE(asking.get());
+    EXPECT_EQ(peer.state_count(), 1U) << "by a name that nobody has heard";
+    EXPECT_TRUE(release(node, file->handle));
+    EXPECT_EQ(peer.state_count(), 0U);
 }
 
 TEST_F(NfsStateTest, truncation_and_allocation_open_again_what_is_forgotten) {
