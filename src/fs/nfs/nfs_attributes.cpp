@@ -135,7 +135,7 @@ Task<void> NfsFs::clear_set_id(fuse::Context& context, Inode& inode, Seen& seen)
     const auto cleared = co_await set_and_see(context, inode, owner, wanted);
     if (cleared) {
         seen = *cleared;
-    } else {
+    } else if (may_log(context.reactor)) {
         log_.warning("the server keeps set-id bits ({})", errno_name(cleared.error()));
     }
 }

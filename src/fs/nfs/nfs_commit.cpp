@@ -119,7 +119,10 @@ Task<Result<void>> NfsFs::commit(fuse::Context& context, Inode& inode, OpenFile*
         // What was written through it may have been dropped.
         if (file != nullptr && file->locks_lost.load()) break;
         if (is_done) co_return Result<void>();
-        log_.warning("the server has lost data that were not committed; they are sent again");
+        if (may_log(context.reactor)) {
+            log_.warning(
+                "the server has lost data that were not committed; they are sent again");
+        }
         if (file == nullptr) break;
         const nfs4::StateId used = file->current_state();
         const auto sent = co_await send_again(this->lane(context), *file, false);
@@ -180,7 +183,7 @@ Task<Result<void>> NfsFs::commit_at_close(fuse::Context& context, OpenFile& file
     const std::size_t lost = inode.uncommitted.drop();
     inode.update_behind();
     uncommitted_size_.fetch_sub(lost);
-    log_.error("{} bytes could not be committed", lost);
+    if (may_log(context.reactor)) log_.error("{} bytes could not be committed", lost);
     co_return committed;
 }
 

@@ -93,7 +93,9 @@ Task<Result<std::size_t>> NfsFs::copy(fuse::Context& context, CopyJob& job) {
         if (done->size == 0 || done->stable == nfs4::Stable::file) co_return done->size;
         const auto kept = co_await or_return(co_await commit_copy(context, job, *done));
         if (kept) co_return done->size;
-        log_.warning("the server was started anew during a copy; it is made again");
+        if (may_log(context.reactor)) {
+            log_.warning("the server was started anew during a copy; it is made again");
+        }
     }
     co_return fail(Errno::io_error);
 }

@@ -209,7 +209,7 @@ Task<void> NfsFs::set_what_is_missing(fuse::Context& context,
     if (seen) {
         made.entry.attributes = seen->attributes;
         made.change = seen->change;
-    } else {
+    } else if (may_log(context.reactor)) {
         log_.warning("a new file's mode could not be set ({})", errno_name(seen.error()));
     }
 }

@@ -160,6 +160,10 @@ NfsFs::Place& NfsFs::place(const reactor::Reactor& reactor) noexcept {
     return *places_.front();
 }
 
+bool NfsFs::may_log(const reactor::Reactor& reactor) noexcept {
+    return place(reactor).log_quota.take(reactor.now());
+}
+
 std::vector<std::string> NfsFs::statistics() const {
     std::vector<std::string> lines;
     for (const auto& lane : client_->lanes()) {

@@ -241,6 +241,9 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     }
     /// Where the client calls its holders.
     [[nodiscard]] Place& home_place() noexcept { return place(client_->home().reactor()); }
+    /// Of lines that a tenant can cause again and again, or that come for each open file: few
+    /// at once, then one a second. `reactor`: the caller's.
+    [[nodiscard]] bool may_log(const reactor::Reactor& reactor) noexcept;
     /// When the tenant is told ETIMEDOUT, whatever becomes of its request.
     [[nodiscard]] Instant deadline_from_now(const fuse::Context& context) const noexcept;
     Task<void> close_all(std::shared_ptr<Unattended<void>> work);
@@ -590,7 +593,10 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                       fuse::LockRequest request,
                                       reactor::CancelSource* given_up);
     Task<void> undo_lock(fuse::Context& context, OpenFile& file, fuse::LockRequest request);
-    void lose_lock(OpenFile& file, const fuse::LockRequest& request, const nfs4::StateId& used);
+    void lose_lock(const fuse::Context& context,
+                   OpenFile& file,
+                   const fuse::LockRequest& request,
+                   const nfs4::StateId& used);
     Task<Result<void>> unlock(fuse::Context& context,
                               OpenFile& file,
                               fuse::LockRequest request);

@@ -209,7 +209,7 @@ Task<Result<NfsFs::LockAnswer>> NfsFs::try_lock(fuse::Context& context,
             if (lock.first) {
                 co_await or_return(co_await open_again(context, file, open_state));
             } else {
-                lose_lock(file, request, lock.state);
+                lose_lock(context, file, request, lock.state);
             }
             continue;
         }
@@ -240,7 +240,8 @@ Task<Result<NfsFs::LockAnswer>> NfsFs::try_lock(fuse::Context& context,
 
 /// The server does not know `used` of the owner any more. If the owner has another one by now,
 /// because locks were reclaimed meanwhile, nothing is lost.
-void NfsFs::lose_lock(OpenFile& file,
+void NfsFs::lose_lock(const fuse::Context& context,
+                      OpenFile& file,
                       const fuse::LockRequest& request,
                       const nfs4::StateId& used) {
     bool held = false;
@@ -255,7 +256,9 @@ void NfsFs::lose_lock(OpenFile& file,
         locks.erase(locks.begin() + (known - locks.data()));
     }
     if (!held) return;
-    log_.warning("the server has forgotten locks that a tenant holds");
+    if (may_log(context.reactor)) {
+        log_.warning("the server has forgotten locks that a tenant holds");
+    }
     const auto holder = open_files_.pin(made_through);
     if (!holder) return;
     const std::lock_guard guard(file.inode->mutex);

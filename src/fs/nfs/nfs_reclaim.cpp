@@ -55,6 +55,7 @@ Task<Result<void>> NfsFs::send_all_again(Lane& lane) {
             co_return sent;  // all of it again, over the next connection
         }
         // It stays behind: the next use tries again.
+        if (!may_log(lane.reactor())) continue;
         log_.error("data could not be sent again ({})", errno_name(sent.error()));
     }
     co_return Result<void>();
@@ -85,9 +86,11 @@ Task<Result<void>> NfsFs::reclaim_file(Lane& lane,
             // Not in grace: the lease was over, and what was locked may be another's by now.
             lose_locks(*file);
             file->may_be_open.store(was_asked_before);
-            log_.warning("an open file could not be reclaimed ({}){}",
-                         name_of(request->status()),
-                         file->locks_lost.load() ? "; its locks are lost" : "");
+            if (may_log(lane.reactor())) {
+                log_.warning("an open file could not be reclaimed ({}){}",
+                             name_of(request->status()),
+                             file->locks_lost.load() ? "; its locks are lost" : "");
+            }
             co_return opened;
         }
         again = nfs4::take_opened(request->reader());
@@ -132,7 +135,9 @@ Task<Result<void>> NfsFs::reclaim_locks(Lane& lane,
         co_await or_return(request->take(Op::putfh));
         const auto locked = request->take(Op::lock);
         if (!locked) {
-            log_.warning("a lock could not be reclaimed ({})", name_of(request->status()));
+            if (may_log(lane.reactor())) {
+                log_.warning("a lock could not be reclaimed ({})", name_of(request->status()));
+            }
             const std::lock_guard guard(file->inode->mutex);
             give_up(*file);
             break;

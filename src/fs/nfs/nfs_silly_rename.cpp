@@ -66,6 +66,7 @@ Task<void> NfsFs::remove_hidden(fuse::Context& context, HiddenName hidden) {
     if (removed) removed = request->take(Op::remove);
     // Whoever cleared the directory up was faster.
     if (removed || removed.error() == Errno::no_entry) co_return;
+    if (!may_log(context.reactor)) co_return;
     log_.warning("'{}', a file that was removed while it was open, stays at the server ({})",
                  hidden.name,
                  errno_name(removed.error()));

@@ -124,7 +124,9 @@ Task<Result<bool>> NfsFs::open_forgotten(fuse::Context& context,
     // Two who ask at once are one owner, and get one state: only one of them puts it in place.
     const bool is_mine = file.replace_state(used, opened.state, request->incarnation());
     if (is_mine) {
-        log_.warning("the server had forgotten an open file; it is open again");
+        if (may_log(context.reactor)) {
+            log_.warning("the server had forgotten an open file; it is open again");
+        }
         lose_locks(file);
     }
     if (!file.closed.load()) co_return is_mine;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/gate.hpp"
+#include "base/log_quota.hpp"
 #include "fs/nfs/nfs_fs.hpp"
 #include "reactor/cancel.hpp"
 
@@ -21,6 +22,7 @@ struct NfsFs::Place {
     std::vector<reactor::CancelSource*> naps;
     /// What goes on whether a tenant waits for it or not.
     Gate background;
+    LogQuota log_quota;
 };
 
 }  // namespace dpfs::nfs

@@ -152,8 +152,11 @@ Result<Lane::Next> Lane::judge(Request& request, const Ticket& ticket) {
         case rpc::ReplyStatus::procedure_unavailable:
         case rpc::ReplyStatus::garbage_arguments:
         case rpc::ReplyStatus::version_mismatch:
-            // Its session layer has not seen the call: the slot's sequence stays.
-            log_.error("the server does not take a call ({})", rpc::name_of(*reply));
+            // Its session layer has not seen the call: the slot's sequence stays. A tenant can
+            // ask for such calls as often as it likes (nfs-ganesha 15.2: a large attribute).
+            if (log_quota_.take(reactor_.now())) {
+                log_.error("the server does not take a call ({})", rpc::name_of(*reply));
+            }
             return Next::fail;
     }
     return judge_sequence(request, ticket);

@@ -3,6 +3,7 @@
 
 #include "base/gate.hpp"
 #include "base/log.hpp"
+#include "base/log_quota.hpp"
 #include "net/nfs4/request.hpp"
 #include "net/nfs4/wire.hpp"
 #include "net/rpc/connection.hpp"
@@ -189,6 +190,7 @@ class Lane final : rpc::ConnectionOwner {
     const std::uint32_t lane_count_;
     reactor::Reactor& reactor_;
     const Logger log_;
+    LogQuota log_quota_;
     Session session_;
     std::vector<Slot> slots_;
     std::uint32_t slot_limit_ = 0;  // of slots_: what the server wants to see used

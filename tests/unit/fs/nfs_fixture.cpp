@@ -6,11 +6,10 @@
 namespace dpfs::nfs {
 
 NfsTest::NfsTest()
-    : sink_(make_stderr_sink(std::getenv("DPFS_TEST_LOG") != nullptr ? LogLevel::debug
-                                                                     : LogLevel::off)) {
+    : sink_(std::getenv("DPFS_TEST_LOG") != nullptr ? LogLevel::debug : LogLevel::off) {
     reactor::ReactorThreadsOptions how;
     how.count = 1;
-    auto threads = reactor::ReactorThreads::make(how, pool_, Logger(*sink_, "test"));
+    auto threads = reactor::ReactorThreads::make(how, pool_, Logger(sink_, "test"));
     threads_ = std::move(threads.value());
     context_ = std::make_unique<fuse::Context>(fuse::Context{
         .reactor = reactor(), .cancel = cancel_source, .caller = {.uid = 1000, .gid = 1000}});
@@ -33,7 +32,7 @@ void NfsTest::stop() {
 }
 
 std::unique_ptr<NfsFs> NfsTest::make_fs() {
-    const Logger log(*sink_, "test");
+    const Logger log(sink_, "test");
     const std::vector<reactor::Reactor*> reactors = {&reactor()};
     auto client = clients.client_for(options, reactors, log);
     EXPECT_TRUE(client.has_value());

@@ -9,12 +9,31 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <fcntl.h>
 #include <future>
 #include <memory>
 #include <string>
 
 namespace dpfs::nfs {
+
+/// Counts what it passes on. Thread: any.
+class CountingSink final : public LogSink {
+  public:
+    explicit CountingSink(LogLevel shown) : shown_(make_stderr_sink(shown)) {}
+    void write(LogLevel level, std::string_view scope, std::string_view message) override {
+        ++count_;
+        if (shown_->enabled(level)) shown_->write(level, scope, message);
+    }
+    [[nodiscard]] bool enabled(LogLevel level) const override {
+        return level >= LogLevel::info || shown_->enabled(level);
+    }
+    [[nodiscard]] int count() const noexcept { return count_.load(); }
+
+  private:
+    std::unique_ptr<LogSink> shown_;
+    std::atomic<int> count_ = 0;
+};
 
 /// An NfsFs on a reactor thread, and its server: a NfsPeer.
 class NfsTest : public testing::Test {
@@ -71,6 +90,8 @@ class NfsTest : public testing::Test {
     reactor::CancelSource cancel_source;
     reactor::Reactor& reactor() { return threads_->reactor(0); }
     fuse::Context& context() { return *context_; }
+    /// Lines of the log, from the first on.
+    [[nodiscard]] int log_line_count() const noexcept { return sink_.count(); }
 
   private:
     template <class T>
@@ -84,7 +105,7 @@ class NfsTest : public testing::Test {
     }
     static Task<void> fire(reactor::CancelSource& source);
 
-    std::unique_ptr<LogSink> sink_;
+    CountingSink sink_;
     reactor::BlockingPool pool_{{}};
     std::unique_ptr<reactor::ReactorThreads> threads_;
     std::unique_ptr<fuse::Context> context_;

@@ -37,6 +37,17 @@ TEST_F(NfsRefusalTest, an_attribute_that_the_server_cannot_read_is_too_big) {
     EXPECT_TRUE(open(node)) << "the slot goes on";
 }
 
+TEST_F(NfsRefusalTest, many_attributes_that_the_server_cannot_read_are_few_lines_in_the_log) {
+    peer.add_file("a");
+    const fuse::NodeId node = look_up("a");
+    peer.cannot_read(Op::setxattr);
+    const int before = log_line_count();
+    for (int i = 0; i < 200; ++i) ASSERT_FALSE(set_attribute(node, 8192));
+    const int count = log_line_count() - before;
+    EXPECT_GE(count, 1);
+    EXPECT_LT(count, 100) << "four, and one for each second";
+}
+
 TEST_F(NfsRefusalTest, an_attribute_that_is_badxdr_is_too_big) {
     peer.add_file("a");
     const fuse::NodeId node = look_up("a");

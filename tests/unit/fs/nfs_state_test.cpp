@@ -409,6 +409,19 @@ TEST_F(NfsStateTest, a_mount_ends_in_time_though_the_server_is_away) {
     EXPECT_TRUE(peer.wait_for("CLOSE"));
 }
 
+TEST_F(NfsStateTest, many_files_that_the_server_has_forgotten_are_few_lines_in_the_log) {
+    peer.add_file("a");
+    const fuse::NodeId node = look_up("a");
+    std::vector<fuse::FileHandle> files;
+    for (int i = 0; i < 200; ++i) files.push_back(open(node)->handle);
+    peer.forget_states();
+    const int before = log_line_count();
+    for (const fuse::FileHandle file : files) ASSERT_TRUE(read(node, file, 0, 1));
+    const int count = log_line_count() - before;
+    EXPECT_GE(count, 1);
+    EXPECT_LT(count, 100) << "four, and one for each second";
+}
+
 TEST_F(NfsStateTest, set_id_bits_that_the_server_keeps_are_cleared) {
     peer.add_file("a", 06755);
     const fuse::NodeId node = look_up("a");
