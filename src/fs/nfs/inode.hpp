@@ -17,18 +17,9 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <sys/stat.h>
 #include <vector>
 
 namespace dpfs::nfs {
-
-/// What a write by another than root takes away from a file's mode (Linux:
-/// setattr_should_drop_suidgid): set-group-id without the group's right to execute stays.
-[[nodiscard]] inline std::uint32_t set_id_bits(std::uint32_t mode) noexcept {
-    std::uint32_t bits = mode & S_ISUID;
-    if ((mode & S_IXGRP) != 0) bits |= mode & S_ISGID;
-    return bits;
-}
 
 /// What one owner of the tenant holds in one file: its lock state at the server.
 struct LockState {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/or_return.hpp"
+#include "fs/nfs/file_mode.hpp"
 #include "fs/nfs/run_with_state.hpp"
 
 #include <algorithm>
@@ -20,7 +21,6 @@ constexpr nfs4::AttributeSet space_attributes = {
     Attribute::space_total,
 };
 constexpr std::size_t link_size_max = 4096;  // PATH_MAX
-constexpr std::uint32_t permission_bits = 07777;
 
 std::optional<nfs4::NewAttributes::SetTime> to_set_time(
     const std::optional<fuse::SetAttributes::Time>& time) noexcept {

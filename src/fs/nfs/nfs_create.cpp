@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Regular files are made by OPEN, so each of them is state at the server for a while at least.
 #include "base/or_return.hpp"
+#include "fs/nfs/file_mode.hpp"
 #include "fs/nfs/nfs_fs.hpp"
 #include "fs/nfs/place.hpp"
 #include "fs/nfs/unattended.hpp"
@@ -51,7 +52,7 @@ Task<Result<fuse::Created>> NfsFs::create(fuse::Context& context,
                                           fuse::CreateRequest request) {
     MakesFile what{
         .parent = parent, .name = std::string(name.view()), .access = access_of(request.flags)};
-    what.attributes.mode = request.mode & 07777 & ~request.umask;
+    what.attributes.mode = request.mode & permission_bits & ~request.umask;
     if ((request.flags & O_EXCL) != 0) {
         what.mode = nfs4::CreateMode::exclusive4_1;
         what.verifier = new_verifier();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/or_return.hpp"
+#include "fs/nfs/file_mode.hpp"
 #include "fs/nfs/nfs_fs.hpp"
 #include "fuse/wire_file.hpp"
 
@@ -33,26 +34,6 @@ constexpr nfs4::AttributeSet listed_attributes =
     with(file_attributes, {Attribute::rdattr_error, Attribute::filehandle});
 constexpr nfs4::AttributeSet named_attributes = {
     Attribute::type, Attribute::rdattr_error, Attribute::fileid};
-
-std::uint32_t dirent_type(nfs4::FileType type) noexcept {
-    switch (type) {
-        case nfs4::FileType::regular:
-            return DT_REG;
-        case nfs4::FileType::directory:
-            return DT_DIR;
-        case nfs4::FileType::block:
-            return DT_BLK;
-        case nfs4::FileType::character:
-            return DT_CHR;
-        case nfs4::FileType::link:
-            return DT_LNK;
-        case nfs4::FileType::socket:
-            return DT_SOCK;
-        case nfs4::FileType::fifo:
-            return DT_FIFO;
-    }
-    return DT_UNKNOWN;
-}
 
 /// A server's name that the tenant's kernel would take for something else is left out.
 bool is_listable(std::string_view name) noexcept {
@@ -209,7 +190,7 @@ Result<bool> NfsFs::add_entries(fuse::Context& context,
             if (!out.has_room_for(name.size())) return false;
             const fuse::DirectoryWriter::Item item{.name = name,
                                                    .ino = found.fileid,
-                                                   .type = dirent_type(found.type),
+                                                   .type = dirent_type_of(found.type),
                                                    .next_offset = cookie};
             const bool added =
                 out.plus() ? add_entry(context, dir, item, found, out) : out.add(item);

@@ -2,14 +2,15 @@
 #include "fs/nfs/nfs_fs.hpp"
 
 #include "base/or_return.hpp"
+#include "fs/nfs/file_mode.hpp"
 #include "fs/nfs/place.hpp"
 #include "fs/nfs/unattended.hpp"
 #include "fuse/wire_init.hpp"
 #include "fuse/wire_inode.hpp"
+#include "reactor/cancel_later.hpp"
 
 #include <algorithm>
 #include <random>
-#include <sys/stat.h>
 
 namespace dpfs::nfs {
 namespace {
@@ -26,45 +27,11 @@ Duration policy_duration(CachePolicy policy) noexcept {
     return seconds(86'400);  // a day
 }
 
-std::uint32_t mode_of(nfs4::FileType type) noexcept {
-    switch (type) {
-        case nfs4::FileType::regular:
-            return S_IFREG;
-        case nfs4::FileType::directory:
-            return S_IFDIR;
-        case nfs4::FileType::block:
-            return S_IFBLK;
-        case nfs4::FileType::character:
-            return S_IFCHR;
-        case nfs4::FileType::link:
-            return S_IFLNK;
-        case nfs4::FileType::socket:
-            return S_IFSOCK;
-        case nfs4::FileType::fifo:
-            return S_IFIFO;
-    }
-    return S_IFREG;
-}
-
-/// The kernel's 32-bit form of a device number (new_encode_dev).
-std::uint32_t encode_device(std::uint32_t major, std::uint32_t minor) noexcept {
-    return (minor & 0xff) | (major << 8) | ((minor & ~std::uint32_t{0xff}) << 12);
-}
-
 /// So long another client may have to wait for a delegation, beside the recall itself.
 constexpr Duration vouched_time_max = seconds(1);
 
 /// How long the server may take to hear of the end.
 constexpr Duration farewell_time_max = seconds(3);
-
-/// Fires `late` after `time`, unless `done` was fired before.
-Task<void> cancel_after(reactor::Reactor& reactor,
-                        Duration time,
-                        reactor::CancelSource& done,
-                        reactor::CancelSource& late) {
-    const auto over = co_await reactor.sleep(time, &done);
-    if (over) late.cancel();
-}
 
 std::uint64_t random_number() {
     std::random_device random;
@@ -239,7 +206,7 @@ Task<void> NfsFs::destroy(reactor::Reactor& reactor) {
         // open is closed when it is back.
         Gate timer;
         reactor::CancelSource done;
-        timer.spawn(cancel_after(reactor, farewell_time_max, done, late));
+        timer.spawn(reactor::cancel_later(reactor, farewell_time_max, done, late));
         const auto closed = co_await work->outcome(late);
         static_cast<void>(closed);
         done.cancel();
@@ -293,11 +260,11 @@ fuse::Attributes NfsFs::attributes_of(const nfs4::Attributes& found) const noexc
             .atimensec = found.access.nanoseconds,
             .mtimensec = found.modify.nanoseconds,
             .ctimensec = found.metadata.nanoseconds,
-            .mode = mode_of(found.type) | (found.mode & 07777),
+            .mode = type_bits_of(found.type) | (found.mode & permission_bits),
             .nlink = found.link_count,
             .uid = identities_.shown_user(found.owner),
             .gid = identities_.shown_group(found.owner_group),
-            .rdev = encode_device(found.device_major, found.device_minor),
+            .rdev = encode({.major = found.device_major, .minor = found.device_minor}),
             .blksize = 4096,
             .flags = 0};
 }

@@ -1,36 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/or_return.hpp"
+#include "fs/nfs/file_mode.hpp"
 #include "fs/nfs/nfs_fs.hpp"
 
-#include <sys/stat.h>
-
 namespace dpfs::nfs {
-namespace {
 
 using nfs4::FileType;
 using nfs4::Op;
-
-constexpr std::uint32_t permission_bits = 07777;
-
-Result<FileType> type_of(std::uint32_t mode) noexcept {
-    switch (mode & S_IFMT) {
-        case 0:
-        case S_IFREG:
-            return FileType::regular;
-        case S_IFBLK:
-            return FileType::block;
-        case S_IFCHR:
-            return FileType::character;
-        case S_IFIFO:
-            return FileType::fifo;
-        case S_IFSOCK:
-            return FileType::socket;
-        default:
-            return fail(Errno::invalid);
-    }
-}
-
-}  // namespace
 
 Task<Result<fuse::Entry>> NfsFs::lookup(fuse::Context& context,
                                         fuse::NodeId parent,
@@ -105,13 +81,14 @@ Task<Result<fuse::Entry>> NfsFs::mknod(fuse::Context& context,
                                        fuse::NodeId parent,
                                        fuse::Name name,
                                        fuse::MakeRequest request) {
-    const auto type = type_of(request.mode);
+    const auto type = made_type_of(request.mode);
     if (!type) return Task<Result<fuse::Entry>>::ready(fail(type.error()));
     const std::uint32_t mode = request.mode & permission_bits & ~request.umask;
     if (*type == FileType::regular) return make_file(context, parent, name, mode);
     Request::Make make{.type = *type, .name = name.view()};
-    make.device_major = (request.rdev >> 8) & 0xfff;
-    make.device_minor = (request.rdev & 0xff) | ((request.rdev >> 12) & 0xfff00);
+    const DeviceNumber device = decode_device(request.rdev);
+    make.device_major = device.major;
+    make.device_minor = device.minor;
     make.attributes.mode = mode;
     return make_node(context, parent, make);
 }

@@ -2,6 +2,7 @@
 #include "net/nfs4/client.hpp"
 
 #include "base/or_return.hpp"
+#include "reactor/cancel_later.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -41,15 +42,6 @@ Verifier verifier_of(std::uint64_t configured) {
     Verifier verifier = {};
     std::memcpy(verifier.data(), &number, sizeof number);
     return verifier;
-}
-
-/// Cancels `late` after `time`, unless `done` was fired before.
-Task<void> cancel_later(reactor::Reactor& reactor,
-                        Duration time,
-                        reactor::CancelSource& done,
-                        reactor::CancelSource& late) {
-    const auto over = co_await reactor.sleep(time, &done);
-    if (over) late.cancel();
 }
 
 }  // namespace
@@ -139,7 +131,8 @@ Task<Result<void>> Client::wait_until_started() {
     reactor::CancelSource too_late;
     Gate watch;
     reactor::CancelSource done;
-    watch.spawn(cancel_later(first.reactor(), options_.start_time_max, done, too_late));
+    watch.spawn(
+        reactor::cancel_later(first.reactor(), options_.start_time_max, done, too_late));
     Result<void> outcome;
     while (!started_ && !is_refused_ && outcome) {
         outcome = co_await started_waiters_.wait(first.reactor(), {.cancel = &too_late});
