@@ -55,7 +55,7 @@ Task<Result<fuse::Created>> NfsFs::create(fuse::Context& context,
     what.attributes.mode = request.mode & permission_bits & ~request.umask;
     if ((request.flags & O_EXCL) != 0) {
         what.mode = nfs4::CreateMode::exclusive4_1;
-        what.verifier = new_verifier();
+        what.verifier = owners_.next_verifier();
     } else if ((request.flags & O_TRUNC) != 0) {
         what.attributes.size = 0;
     }
@@ -134,7 +134,7 @@ Task<Result<NfsFs::MadeFile>> NfsFs::open_by_name(fuse::Context& context,
                                                   MakesFile& what,
                                                   std::uint64_t owner_number,
                                                   reactor::CancelSource& given_up) {
-    const OwnerBytes owner = owner_bytes(owner_number);
+    const StateOwners::Open owner = owners_.of_open(owner_number);
     MadeFile made;
     Result<nfs4::FileHandle> handle = fail(Errno::io_error);
     Result<fuse::Entry> entry = fail(Errno::io_error);

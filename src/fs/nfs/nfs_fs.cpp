@@ -10,7 +10,6 @@
 #include "reactor/cancel_later.hpp"
 
 #include <algorithm>
-#include <random>
 
 namespace dpfs::nfs {
 namespace {
@@ -32,11 +31,6 @@ constexpr Duration vouched_time_max = seconds(1);
 
 /// How long the server may take to hear of the end.
 constexpr Duration farewell_time_max = seconds(3);
-
-std::uint64_t random_number() {
-    std::random_device random;
-    return std::uint64_t{random()} << 32 | random();
-}
 
 }  // namespace
 
@@ -73,7 +67,6 @@ NfsFs::NfsFs(NfsOptions options, Logger log)
       vouched_time_(options_.entry_valid ? Duration{}
                                          : std::min(attributes_valid_, vouched_time_max)),
       identities_(options_),
-      instance_(random_number()),
       inodes_(options_.inode_count_max, Delegations::forgotten_count_max),
       open_files_(options_.open_file_count_max) {}
 

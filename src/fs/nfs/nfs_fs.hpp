@@ -10,6 +10,7 @@
 #include "fs/nfs/inode_table.hpp"
 #include "fs/nfs/nfs_options.hpp"
 #include "fs/nfs/open_file.hpp"
+#include "fs/nfs/state_owners.hpp"
 #include "fuse/directory_writer.hpp"
 #include "fuse/file_system.hpp"
 #include "net/nfs4/client.hpp"
@@ -299,8 +300,6 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                  std::string_view new_name);
 
     // --- nfs_silly_rename.cpp
-    [[nodiscard]] HiddenName hidden_name(const fuse::Context& context,
-                                         const Inode& dir) noexcept;
     /// The file of that name, if it would be lost with the name and is open; it then counts as
     /// open once more, until let_go(). Else nothing. Errors: of the server.
     Task<Result<InodePin>> hold_if_open(fuse::Context& context,
@@ -386,13 +385,6 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     Task<void> close_unattended(std::shared_ptr<Unattended<void>> work, OpenFilePin file);
 
     // --- nfs_state.cpp
-    /// Who opens, in the server's eyes: a name unique to this client.
-    struct OwnerBytes {
-        std::array<std::byte, 16> bytes;
-    };
-    [[nodiscard]] OwnerBytes owner_bytes(std::uint64_t number) const noexcept;
-    /// Of an exclusive create: no other one has it.
-    [[nodiscard]] nfs4::Verifier new_verifier() noexcept;
     /// Ends the locks made through a file that nobody finds any more, and the file's state.
     Task<Result<void>> close_file(fuse::Context& context, OpenFilePin file);
     /// The same for one that the tenant does not know of.
@@ -577,14 +569,6 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
 
     // --- nfs_locks.cpp
     struct LockAnswer;
-    /// Who locks, in the server's eyes. flock(2) has owners of its own; so has each open file,
-    /// because a lock owner belongs to one open owner for good (nfs-ganesha: RESOURCE).
-    struct LockOwnerBytes {
-        std::array<std::byte, 25> bytes;
-    };
-    [[nodiscard]] LockOwnerBytes lock_owner_bytes(std::uint64_t owner,
-                                                  bool is_flock,
-                                                  std::uint64_t made_through) const noexcept;
     Task<void> lock_unattended(std::shared_ptr<Unattended<LockAnswer>> work,
                                OpenFilePin file,
                                fuse::LockRequest request);
@@ -688,12 +672,11 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     /// long.
     const Duration vouched_time_;
     const Identities identities_;
-    const std::uint64_t instance_;  // random: owners of one start are not those of another
 
     std::shared_ptr<nfs4::Client> client_;        // perhaps with others
     std::vector<std::unique_ptr<Place>> places_;  // one for each reactor
 
-    std::atomic<std::uint64_t> owner_count_ = 0;
+    StateOwners owners_;
     FileSystems file_systems_;
     Copies copies_;
     Delegations delegations_;

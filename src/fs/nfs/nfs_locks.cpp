@@ -7,7 +7,6 @@
 #include "fs/nfs/unattended.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <fcntl.h>
 
 namespace dpfs::nfs {
@@ -47,17 +46,6 @@ LockTurns::Owner owner_of(const fuse::LockRequest& request) noexcept {
 
 }  // namespace
 
-NfsFs::LockOwnerBytes NfsFs::lock_owner_bytes(std::uint64_t owner,
-                                              bool is_flock,
-                                              std::uint64_t made_through) const noexcept {
-    LockOwnerBytes name;
-    std::memcpy(name.bytes.data(), &instance_, sizeof instance_);
-    std::memcpy(name.bytes.data() + 8, &owner, sizeof owner);
-    std::memcpy(name.bytes.data() + 16, &made_through, sizeof made_through);
-    name.bytes[24] = is_flock ? std::byte{2} : std::byte{1};
-    return name;
-}
-
 struct NfsFs::LockAnswer {
     bool granted = false;
     fuse::Lock other = {};  ///< what is in the way
@@ -75,9 +63,9 @@ Task<Result<fuse::Lock>> NfsFs::getlk(fuse::Context& context,
         const LockState* const own = find(file->inode->locks, request);
         if (own != nullptr) made_through = own->made_through;  // not in its own way
     }
-    const LockOwnerBytes owner = lock_owner_bytes(static_cast<std::uint64_t>(request.owner),
-                                                  request.kind == fuse::LockKind::flock,
-                                                  made_through);
+    const StateOwners::Lock owner = owners_.of_lock(static_cast<std::uint64_t>(request.owner),
+                                                    request.kind == fuse::LockKind::flock,
+                                                    made_through);
     const auto test = lane.request(as(file->opener));
     test->put_file(file->inode->handle());
     test->put_lock_test(request.lock.type == F_WRLCK ? LockType::write : LockType::read,
@@ -179,9 +167,9 @@ Task<Result<NfsFs::LockAnswer>> NfsFs::try_lock(fuse::Context& context,
                                                 reactor::CancelSource* given_up) {
     Lane& lane = this->lane(context);
     Inode& inode = *file.inode;
-    const LockOwnerBytes owner = lock_owner_bytes(static_cast<std::uint64_t>(request.owner),
-                                                  request.kind == fuse::LockKind::flock,
-                                                  file.id);
+    const StateOwners::Lock owner = owners_.of_lock(static_cast<std::uint64_t>(request.owner),
+                                                    request.kind == fuse::LockKind::flock,
+                                                    file.id);
     const Duration time_max = given_up == nullptr ? nfs4::for_ever : Duration{};
     for (StateAttempts attempts(*client_);;) {
         const std::uint64_t incarnation = client_->incarnation();

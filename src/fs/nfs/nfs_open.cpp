@@ -54,7 +54,7 @@ Task<Result<fuse::OpenReply>> NfsFs::open_file(fuse::Context& context,
     OpenFilePin file = co_await or_return(new_file(context, inode.share(), access));
     const std::uint64_t incarnation = client_->incarnation();
     const std::uint64_t name_change_count = delegations_.name_change_count();
-    const OwnerBytes owner = owner_bytes(file->owner);
+    const StateOwners::Open owner = owners_.of_open(file->owner);
     nfs4::NewAttributes empty;
     empty.size = 0;
     if (truncates) co_await or_return(co_await commit_before(context, *inode));
@@ -107,7 +107,7 @@ Result<OpenFilePin> NfsFs::new_file(const fuse::Context& context,
     file.id = made->id();
     file.opener = context.caller;
     file.access = access;
-    file.owner = owner_count_.fetch_add(1, std::memory_order_relaxed);
+    file.owner = owners_.next_number();
     file.inode = std::move(inode);
     return made;
 }

@@ -64,7 +64,7 @@ Task<Result<void>> NfsFs::send_all_again(Lane& lane) {
 Task<Result<void>> NfsFs::reclaim_file(Lane& lane,
                                        OpenFilePin file,
                                        std::uint64_t incarnation) {
-    const OwnerBytes owner = owner_bytes(file->owner);
+    const StateOwners::Open owner = owners_.of_open(file->owner);
     const bool was_asked_before = file->reclaim_asked_in == incarnation;
     file->reclaim_asked_in = incarnation;
     const bool reclaims_delegation = has_delegation_to_reclaim(*file, incarnation);
@@ -115,7 +115,8 @@ Task<Result<void>> NfsFs::reclaim_locks(Lane& lane,
                                         OpenFilePin file,
                                         nfs4::StateId state,
                                         LockState lock) {
-    const LockOwnerBytes owner = lock_owner_bytes(lock.owner, lock.is_flock, lock.made_through);
+    const StateOwners::Lock owner =
+        owners_.of_lock(lock.owner, lock.is_flock, lock.made_through);
     bool first = true;
     for (const HeldRanges::Range& range : lock.held.list()) {
         const bool is_open_ended = range.end >= INT64_MAX;

@@ -6,19 +6,10 @@
 #include "fs/nfs/place.hpp"
 #include "fs/nfs/unattended.hpp"
 
-#include <fmt/format.h>
-
 namespace dpfs::nfs {
 
 using nfs4::Attribute;
 using nfs4::Op;
-
-HiddenName NfsFs::hidden_name(const fuse::Context& context, const Inode& dir) noexcept {
-    const std::uint64_t number = owner_count_.fetch_add(1, std::memory_order_relaxed);
-    return {.directory = dir.handle(),
-            .name = fmt::format(".nfs{:016x}{:08x}", instance_, number),
-            .who = context.caller};
-}
 
 Task<Result<InodePin>> NfsFs::hold_if_open(fuse::Context& context,
                                            Inode& dir,
@@ -88,7 +79,9 @@ Task<void> NfsFs::hide_unattended(std::shared_ptr<Unattended<void>> work,
                                   InodePin dir,
                                   std::string name,
                                   InodePin victim) {
-    const HiddenName hidden = hidden_name(work->context, *dir);
+    const HiddenName hidden = {.directory = dir->handle(),
+                               .name = owners_.next_hidden_name(),
+                               .who = work->context.caller};
     const auto hid = co_await move_name(work->context, *dir, name, *dir, hidden.name);
     if (hid) {
         const std::lock_guard guard(victim->mutex);
@@ -115,7 +108,9 @@ Task<void> NfsFs::rename_unattended(std::shared_ptr<Unattended<void>> work,
                                     Renaming what,
                                     InodePin victim) {
     fuse::Context& context = work->context;
-    HiddenName hidden = hidden_name(context, *what.to);
+    HiddenName hidden = {.directory = what.to->handle(),
+                         .name = owners_.next_hidden_name(),
+                         .who = context.caller};
     const auto linked = co_await add_name(context, *victim, *what.to, hidden.name);
     const auto renamed =
         co_await move_name(context, *what.from, what.name, *what.to, what.new_name);

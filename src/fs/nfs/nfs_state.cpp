@@ -5,27 +5,9 @@
 #include "fs/nfs/place.hpp"
 #include "fs/nfs/unattended.hpp"
 
-#include <cstring>
-
 namespace dpfs::nfs {
 
 using nfs4::Op;
-
-NfsFs::OwnerBytes NfsFs::owner_bytes(std::uint64_t number) const noexcept {
-    OwnerBytes owner;
-    std::memcpy(owner.bytes.data(), &instance_, sizeof instance_);
-    std::memcpy(owner.bytes.data() + sizeof instance_, &number, sizeof number);
-    return owner;
-}
-
-nfs4::Verifier NfsFs::new_verifier() noexcept {
-    // As good as random: no two starts begin with the same number.
-    const std::uint64_t number =
-        instance_ + owner_count_.fetch_add(1, std::memory_order_relaxed);
-    nfs4::Verifier verifier;
-    std::memcpy(verifier.data(), &number, sizeof number);
-    return verifier;
-}
 
 Task<Result<void>> NfsFs::close_file(fuse::Context& context, OpenFilePin file) {
     const auto committed = co_await commit_at_close(context, *file);
@@ -108,7 +90,7 @@ Task<void> NfsFs::open_again_unattended(std::shared_ptr<Unattended<bool>> work,
 Task<Result<bool>> NfsFs::open_forgotten(fuse::Context& context,
                                          OpenFile& file,
                                          nfs4::StateId used) {
-    const OwnerBytes owner = owner_bytes(file.owner);
+    const StateOwners::Open owner = owners_.of_open(file.owner);
     Lane& lane = this->lane(context);
     const auto request = lane.request(as(file.opener));
     request->put_file(file.inode->handle());
