@@ -202,8 +202,9 @@ Task<void> NfsFs::return_delegation(reactor::Reactor& reactor,
     request->put_file(handle);
     request->must_be_cached();
     request->put_state(Op::delegreturn, delegation);
-    const auto returned = co_await lane.run(*request);
-    static_cast<void>(returned);  // the server recalls what it misses
+    const auto returned = co_await lane.run(*request);  // the server recalls what it misses
+    const bool is_revoked = returned && nfs4::is_state_revoked(request->status());
+    if (is_revoked) co_await free_state(reactor, delegation, who);
 }
 
 nfs4::Status NfsFs::recall(const nfs4::FileHandle& handle, const nfs4::StateId& delegation) {

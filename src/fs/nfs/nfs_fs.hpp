@@ -411,8 +411,8 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     [[nodiscard]] static Duration time_for(const OpenFile& file) noexcept {
         return file.released.load() ? nfs4::for_ever : Duration{};
     }
-    /// What was locked through `file` is not held any more.
-    void lose_locks(OpenFile& file);
+    /// What was locked through `file` is not held any more; by which states it was.
+    std::vector<nfs4::StateId> lose_locks(OpenFile& file);
     void give_up(OpenFile& file);
     /// Runs PUTFH and what `put(Request&, const StateId&)` puts, with the state of an open
     /// file; where the server has lost that, the file is opened again. Errors: Lane::run()'s
@@ -646,9 +646,23 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     /// All names, as the tenant knows them, each with its NUL.
     Task<Result<std::string>> fetch_xattr_names(fuse::Context& context, const Inode& inode);
 
+    // --- nfs_revoked.cpp
+    struct HeldState;
+    void states_revoked() override;
+    Task<void> find_revoked();
+    Task<void> give_up_revoked();
+    std::vector<HeldState> held_states(std::uint64_t incarnation);
+    /// What the server says of each. Errors: Lane::run()'s; EOPNOTSUPP; EIO.
+    Task<Result<std::vector<nfs4::Status>>> test_states(std::span<const HeldState> batch);
+    Task<void> give_up_revoked(HeldState& revoked);
+    void lose_lock(const HeldState& lost);
+    /// Tells the server that we know that it has revoked a state.
+    Task<void> free_state(reactor::Reactor& reactor,
+                          nfs4::StateId state,
+                          reactor::Credentials who);
+
     // --- nfs_reclaim.cpp
     Task<Result<void>> reclaim(Lane& lane) override;
-    void states_revoked() override;
     void file_systems_moved() override;
     void lock_may_be_free(const nfs4::FileHandle& handle) override;
     nfs4::Status recall(const nfs4::FileHandle& handle,
@@ -677,6 +691,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     std::vector<std::unique_ptr<Place>> places_;  // one for each reactor
 
     StateOwners owners_;
+    std::atomic<std::uint64_t> revocation_count_ = 0;  // said and not yet looked into
     FileSystems file_systems_;
     Copies copies_;
     Delegations delegations_;

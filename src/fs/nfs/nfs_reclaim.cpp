@@ -84,7 +84,7 @@ Task<Result<void>> NfsFs::reclaim_file(Lane& lane,
         const auto opened = request->take(Op::open);
         if (!opened) {
             // Not in grace: the lease was over, and what was locked may be another's by now.
-            lose_locks(*file);
+            static_cast<void>(lose_locks(*file));  // the server has restarted: it knows none
             file->may_be_open.store(was_asked_before);
             if (may_log(lane.reactor())) {
                 log_.warning("an open file could not be reclaimed ({}){}",
@@ -156,10 +156,6 @@ Task<Result<void>> NfsFs::reclaim_locks(Lane& lane,
         return first && each.owner == lock.owner && each.is_flock == lock.is_flock;
     });
     co_return Result<void>();
-}
-
-void NfsFs::states_revoked() {
-    log_.warning("files whose states are gone are opened again when they are used");
 }
 
 void NfsFs::lock_may_be_free(const nfs4::FileHandle& handle) {

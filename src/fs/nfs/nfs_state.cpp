@@ -103,13 +103,20 @@ Task<Result<bool>> NfsFs::open_forgotten(fuse::Context& context,
     const nfs4::Opened opened = nfs4::take_opened(request->reader());
     co_await or_return(request->taken());
     take_delegation(context, file, opened, request->incarnation());
+    const bool was_of_now = file.state_incarnation() == request->incarnation();
     // Two who ask at once are one owner, and get one state: only one of them puts it in place.
     const bool is_mine = file.replace_state(used, opened.state, request->incarnation());
     if (is_mine) {
         if (may_log(context.reactor)) {
             log_.warning("the server had forgotten an open file; it is open again");
         }
-        lose_locks(file);
+        std::vector<nfs4::StateId> lost = lose_locks(file);
+        lost.push_back(used);
+        if (!was_of_now) lost.clear();
+        // Where it had not forgotten but revoked them, it remembers that until it is told.
+        for (const nfs4::StateId& each : lost) {
+            co_await free_state(context.reactor, each, file.opener);
+        }
     }
     if (!file.closed.load()) co_return is_mine;
     // It was closed meanwhile, perhaps by the name of the old state.
@@ -119,13 +126,16 @@ Task<Result<bool>> NfsFs::open_forgotten(fuse::Context& context,
     co_return fail(Errno::bad_descriptor);
 }
 
-void NfsFs::lose_locks(OpenFile& file) {
+std::vector<nfs4::StateId> NfsFs::lose_locks(OpenFile& file) {
+    std::vector<nfs4::StateId> lost;
     const std::lock_guard guard(file.inode->mutex);
-    for (const LockState& lock : file.inode->locks) {
-        if (lock.made_through == file.id && !lock.held.empty()) give_up(file);
-    }
-    std::erase_if(file.inode->locks,
-                  [&file](const LockState& lock) { return lock.made_through == file.id; });
+    std::erase_if(file.inode->locks, [&](const LockState& lock) {
+        if (lock.made_through != file.id) return false;
+        if (!lock.held.empty()) give_up(file);
+        lost.push_back(lock.state);
+        return true;
+    });
+    return lost;
 }
 
 /// Under the inode's lock.

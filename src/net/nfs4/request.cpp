@@ -252,6 +252,12 @@ void Request::put_state(Op op, const StateId& state) {
     put_state_id(out_, state);
 }
 
+void Request::put_test_states(std::span<const StateId> states) {
+    put(Op::test_stateid);
+    out_.u32(static_cast<std::uint32_t>(states.size()));
+    for (const StateId& each : states) put_state_id(out_, each);
+}
+
 void Request::put_range(Op op,
                         const StateId& state,
                         std::uint64_t offset,

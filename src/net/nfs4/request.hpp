@@ -95,6 +95,7 @@ class Request final : rpc::PayloadFinder {
                        std::uint64_t length,
                        StateOwner owner);
     void put_unlock(const StateId& state, std::uint64_t offset, std::uint64_t length);
+    void put_test_states(std::span<const StateId> states);
     void put_state(Op op, const StateId& state);  ///< FREE_STATEID, DELEGRETURN
     /// ALLOCATE, DEALLOCATE (RFC 7862, 15.1 and 15.4).
     void put_range(Op op, const StateId& state, std::uint64_t offset, std::uint64_t length);

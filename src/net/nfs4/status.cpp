@@ -394,6 +394,11 @@ bool is_state_lost(Status status) noexcept {
            status == Status::admin_revoked || status == Status::deleg_revoked;
 }
 
+bool is_state_revoked(Status status) noexcept {
+    return status == Status::expired || status == Status::admin_revoked ||
+           status == Status::deleg_revoked;
+}
+
 bool is_session_lost(Status status) noexcept {
     return status == Status::badsession || status == Status::deadsession ||
            status == Status::badslot || status == Status::bad_high_slot ||

@@ -134,6 +134,8 @@ enum class Status : std::uint32_t {
 
 /// Whether the state that a request named (an open, a lock) is not, or no more, the server's.
 [[nodiscard]] bool is_state_lost(Status status) noexcept;
+/// The server has taken it from us, and remembers that until FREE_STATEID (RFC 8881, 8.5).
+[[nodiscard]] bool is_state_revoked(Status status) noexcept;
 
 /// Whether the session, or the client id, has to be made anew. For statuses of SEQUENCE.
 [[nodiscard]] bool is_session_lost(Status status) noexcept;

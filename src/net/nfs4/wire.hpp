@@ -45,6 +45,7 @@ enum class Op : std::uint32_t {
     destroy_session = 44,
     free_stateid = 45,
     sequence = 53,
+    test_stateid = 55,
     destroy_clientid = 57,
     reclaim_complete = 58,
     allocate = 59,

@@ -96,6 +96,7 @@ void NfsPeer::restart() {
     session_ = 0;
     states_.clear();
     live_.clear();
+    revoked_.clear();
     delegations_.clear();
     lose_memory_locked();
 }
@@ -114,6 +115,21 @@ void NfsPeer::forget_states() {
     const std::lock_guard lock(mutex_);
     states_.clear();
     live_.clear();
+}
+
+void NfsPeer::revoke_states() {
+    const std::lock_guard lock(mutex_);
+    revoked_.merge(live_);
+    for (const auto& [handle, state] : delegations_) revoked_.insert(state);
+    states_.clear();
+    live_.clear();
+    delegations_.clear();
+}
+
+bool NfsPeer::wait_until_freed() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(
+        lock, std::chrono::seconds(10), [this] { return revoked_.empty(); });
 }
 
 void NfsPeer::answer_writes(nfs4::Stable stable) {
@@ -349,7 +365,8 @@ Status NfsPeer::perform(Call& call) {
         Entry{Op::delegreturn, "DELEGRETURN", &NfsPeer::return_delegation},
         Entry{Op::lock, "LOCK", &NfsPeer::lock},
         Entry{Op::locku, "LOCKU", &NfsPeer::unlock},
-        Entry{Op::free_stateid, "FREE_STATEID", &NfsPeer::end_state},
+        Entry{Op::free_stateid, "FREE_STATEID", &NfsPeer::free_state},
+        Entry{Op::test_stateid, "TEST_STATEID", &NfsPeer::test_states},
         Entry{Op::read, "READ", &NfsPeer::read},
         Entry{Op::write, "WRITE", &NfsPeer::write},
         Entry{Op::commit, "COMMIT", &NfsPeer::commit},

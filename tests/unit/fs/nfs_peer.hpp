@@ -52,6 +52,11 @@ class NfsPeer {
     void lose_memory();
     /// Forgets opens and locks alone, as after an administrator's word.
     void forget_states();
+    /// Takes opens, locks and delegations away, as after an administrator's word, and says so
+    /// with each SEQUENCE until all are freed.
+    void revoke_states();
+    /// Until it is told of each that it has revoked. False: it was not within 10 seconds.
+    [[nodiscard]] bool wait_until_freed();
     /// Writes are as stable as this from now on, whatever was asked.
     void answer_writes(nfs4::Stable stable);
     /// OPENs for reading that want one get a delegation from now on.
@@ -132,7 +137,9 @@ class NfsPeer {
     nfs4::Status lock(Call& call);
     nfs4::Status unlock(Call& call);
     nfs4::Status end_state(Call& call);
+    nfs4::Status free_state(Call& call);
     nfs4::Status test_states(Call& call);
+    [[nodiscard]] nfs4::Status status_of(const std::string& state) const;
     nfs4::Status read(Call& call);
     nfs4::Status write(Call& call);
     nfs4::Status commit(Call& call);
@@ -166,6 +173,7 @@ class NfsPeer {
     std::map<std::string, std::string> dir_;     // name to handle
     std::map<std::string, std::string> states_;  // by owner, the "other" of its state
     std::set<std::string> live_;
+    std::set<std::string> revoked_;
     std::map<std::string, std::string> delegations_;  // by handle, the "other" of its state
     bool delegates_ = false;
     bool wants_back_ = false;

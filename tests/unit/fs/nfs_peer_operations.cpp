@@ -91,7 +91,7 @@ Status NfsPeer::sequence(Call& call) {
     call.out.u32(slot);
     call.out.u32(highest);
     call.out.u32(highest);
-    call.out.u32(flags_);
+    call.out.u32(flags_ | (revoked_.empty() ? 0 : nfs4::sequence_status::admin_revoked));
     return Status::ok;
 }
 
@@ -261,7 +261,7 @@ Status NfsPeer::return_delegation(Call& call) {
     call.in.u32();
     const std::string other = text_of(call.in.fixed(12));
     const auto held = delegations_.find(current_);
-    if (held == delegations_.end() || held->second != other) return Status::bad_stateid;
+    if (held == delegations_.end() || held->second != other) return status_of(other);
     delegations_.erase(held);
     return Status::ok;
 }
@@ -270,7 +270,7 @@ Status NfsPeer::close(Call& call) {
     call.in.u32();
     call.in.u32();
     const std::string other = text_of(call.in.fixed(12));
-    if (live_.erase(other) == 0) return Status::bad_stateid;
+    if (live_.erase(other) == 0) return status_of(other);
     std::erase_if(states_, [&](const auto& each) { return each.second == other; });
     call.out.u32(0);
     call.out.fixed(bytes_of(other));
@@ -291,10 +291,10 @@ Status NfsPeer::lock(Call& call) {
     if (first) {
         call.in.u64();
         const std::string owner = text_of(call.in.opaque(nfs4::opaque_max));
-        if (!live_.contains(other)) return Status::bad_stateid;
+        if (!live_.contains(other)) return status_of(other);
         state = make_state("lock " + owner + current_);
     } else if (!live_.contains(other)) {
-        return Status::bad_stateid;
+        return status_of(other);
     }
     put_state(call, state);
     return Status::ok;
@@ -316,6 +316,27 @@ Status NfsPeer::end_state(Call& call) {
     live_.erase(last_state_);
     std::erase_if(states_, [&](const auto& each) { return each.second == last_state_; });
     return Status::ok;
+}
+
+Status NfsPeer::free_state(Call& call) {
+    const Status known = end_state(call);
+    return revoked_.erase(last_state_) > 0 ? Status::ok : known;
+}
+
+Status NfsPeer::test_states(Call& call) {
+    const std::uint32_t count = call.in.count(16);
+    call.out.u32(count);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        call.out.u32(static_cast<std::uint32_t>(take_state(call)));
+    }
+    return Status::ok;
+}
+
+Status NfsPeer::status_of(const std::string& state) const {
+    if (revoked_.contains(state)) return Status::admin_revoked;
+    const bool is_delegation = std::ranges::any_of(
+        delegations_, [&](const auto& each) { return each.second == state; });
+    return live_.contains(state) || is_delegation ? Status::ok : Status::bad_stateid;
 }
 
 Status NfsPeer::read(Call& call) {
@@ -438,7 +459,7 @@ Status NfsPeer::take_state(Call& call) {
     last_state_ = text_of(call.in.fixed(12));
     const bool is_special = last_state_ == std::string(12, '\0');
     // The current state of a compound is the last that was made.
-    return is_special || live_.contains(last_state_) ? Status::ok : Status::bad_stateid;
+    return is_special ? Status::ok : status_of(last_state_);
 }
 
 void NfsPeer::put_verifier(Call& call) const {
