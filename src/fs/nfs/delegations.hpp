@@ -87,6 +87,11 @@ class Delegations {
         if (forgotten_.size() <= forgotten_count_max) return std::nullopt;
         return forgotten_.front();
     }
+    [[nodiscard]] std::optional<std::uint64_t> oldest_forgotten() {
+        const std::lock_guard guard(mutex_);
+        if (forgotten_.empty()) return std::nullopt;
+        return forgotten_.front();
+    }
     /// It knows it again, or the delegation ends.
     void remember(Delegation& delegation) {
         const std::lock_guard guard(mutex_);

@@ -162,6 +162,7 @@ void NfsFs::forget(fuse::Context& context, const InodePin& inode, std::uint64_t 
     {
         const std::lock_guard guard(inode->mutex);
         if (!inode->delegation) return;
+        inode->delegation->promise_no_more();  // nobody remembers that it was given one
         // A name of ours that has gone since may have been its last: then it must be closed.
         const bool has_names =
             inode->delegation->seen(delegations_.name_change_count()).has_value();
@@ -170,127 +171,6 @@ void NfsFs::forget(fuse::Context& context, const InodePin& inode, std::uint64_t 
     if (!oldest) return;
     const auto ended = inodes_.pin(fuse::NodeId{*oldest});
     if (ended) end_delegation(context, **ended);
-}
-
-/// The opens that nobody uses first: with the delegation gone, they would be in the way of
-/// nobody, but would stay for nothing.
-Task<void> NfsFs::give_up_delegation(reactor::Reactor& reactor,
-                                     InodePin inode,
-                                     std::unique_ptr<Delegation> ended) {
-    reactor::CancelSource never;
-    fuse::Context context{.reactor = reactor, .cancel = never, .caller = ended->holder()};
-    if (reactor.now() < ended->promised_until()) {
-        const auto slept = co_await reactor.sleep_until(ended->promised_until());
-        static_cast<void>(slept);
-    }
-    for (const std::uint64_t id : ended->idle()) {
-        auto file = open_files_.pin(id);
-        if (!file) continue;
-        const auto closed = co_await close_file(context, std::move(*file));
-        static_cast<void>(closed);  // the lease's end does it too
-    }
-    if (ended->incarnation() != client_->incarnation()) co_return;  // void already
-    co_await return_delegation(reactor, inode->handle(), ended->state(), ended->holder());
-}
-
-Task<void> NfsFs::return_delegation(reactor::Reactor& reactor,
-                                    nfs4::FileHandle handle,
-                                    nfs4::StateId delegation,
-                                    reactor::Credentials who) {
-    Lane& lane = client_->lane(reactor);
-    const auto request = lane.request(as(who));
-    request->put_file(handle);
-    request->must_be_cached();
-    request->put_state(Op::delegreturn, delegation);
-    const auto returned = co_await lane.run(*request);  // the server recalls what it misses
-    const bool is_revoked = returned && nfs4::is_state_revoked(request->status());
-    if (is_revoked) co_await free_state(reactor, delegation, who);
-}
-
-nfs4::Status NfsFs::recall(const nfs4::FileHandle& handle, const nfs4::StateId& delegation) {
-    const InodePin inode = inodes_.find(handle);
-    if (inode) {
-        std::unique_ptr<Delegation> ended;
-        {
-            const std::lock_guard guard(inode->mutex);
-            Delegation* const held = inode->delegation.get();
-            if (held != nullptr && held->state().other == delegation.other) {
-                ended = take_away_locked(*inode);
-            } else if (!delegations_.recall_early(delegation)) {
-                return nfs4::Status::bad_stateid;
-            }
-        }
-        delegations_.recalled_count.fetch_add(1);
-        if (ended) {
-            Place& home = home_place();
-            home.background.spawn(
-                give_up_delegation(home.reactor, inode.share(), std::move(ended)));
-        }
-        return nfs4::Status::ok;
-    }
-    const bool is_early = delegations_.recall_early(delegation);
-    return is_early ? nfs4::Status::ok : nfs4::Status::bad_stateid;
-}
-
-Task<void> NfsFs::end_all_delegations(fuse::Context& context) {
-    std::vector<std::pair<InodePin, std::unique_ptr<Delegation>>> all;
-    inodes_.for_each([&](InodePin& inode) {
-        if (auto ended = take_away_delegation(*inode)) {
-            ended->promise_no_more();  // the tenant is gone
-            all.emplace_back(inode.share(), std::move(ended));
-        }
-    });
-    for (auto& [inode, ended] : all) {
-        co_await give_up_delegation(context.reactor, std::move(inode), std::move(ended));
-    }
-}
-
-/// It is reclaimed with a file that is open for reading; each needs one (18.16.3).
-bool NfsFs::has_delegation_to_reclaim(OpenFile& file, std::uint64_t incarnation) {
-    if (file.access != nfs4::share::access_read) return false;
-    const std::lock_guard guard(file.inode->mutex);
-    const Delegation* const held = file.inode->delegation.get();
-    return held != nullptr && held->incarnation() != incarnation;
-}
-
-void NfsFs::take_reclaimed_delegation(OpenFile& file,
-                                      const nfs4::Opened& opened,
-                                      std::uint64_t incarnation) {
-    bool is_ours = false;
-    std::unique_ptr<Delegation> ended;
-    {
-        const std::lock_guard guard(file.inode->mutex);
-        Delegation* const held = file.inode->delegation.get();
-        is_ours = held != nullptr && !opened.is_write_delegation &&
-                  (held->incarnation() != incarnation ||
-                   held->state().other == opened.delegation.other);
-        if (is_ours) held->reclaimed(opened.delegation, incarnation);
-        if (is_ours && opened.is_wanted_back) ended = take_away_locked(*file.inode);
-    }
-    Place& home = home_place();
-    if (ended) {
-        home.background.spawn(
-            give_up_delegation(home.reactor, file.inode.share(), std::move(ended)));
-    } else if (!is_ours) {
-        home.background.spawn(return_delegation(
-            home.reactor, file.inode->handle(), opened.delegation, file.opener));
-    }
-}
-
-void NfsFs::end_lost_delegations(std::uint64_t incarnation) {
-    inodes_.for_each([&](InodePin& inode) {
-        if (!inode->delegated.load()) return;
-        {
-            const std::lock_guard guard(inode->mutex);
-            if (!inode->delegation || inode->delegation->incarnation() == incarnation) return;
-        }
-        auto ended = take_away_delegation(*inode);
-        Place& home = home_place();
-        if (ended) {
-            home.background.spawn(
-                give_up_delegation(home.reactor, inode.share(), std::move(ended)));
-        }
-    });
 }
 
 }  // namespace dpfs::nfs

@@ -423,7 +423,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                                     OpenFile& file,
                                                     Put put);
 
-    // --- nfs_delegation.cpp
+    // --- nfs_delegation.cpp, nfs_delegation_end.cpp
     [[nodiscard]] bool wants_delegation(std::uint32_t access) const noexcept;
     /// What `file`'s OPEN has brought, in `incarnation`, is kept, or given back. When it was
     /// granted, for what its compound has seen of the file.
@@ -457,6 +457,8 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                  nfs4::FileHandle handle,
                                  nfs4::StateId delegation,
                                  reactor::Credentials who);
+    /// The same, on the client's home reactor.
+    void end_at_home(InodePin inode, std::unique_ptr<Delegation> ended);
     Task<void> end_all_delegations(fuse::Context& context);
     [[nodiscard]] bool has_delegation_to_reclaim(OpenFile& file, std::uint64_t incarnation);
     void take_reclaimed_delegation(OpenFile& file,
@@ -667,6 +669,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     void lock_may_be_free(const nfs4::FileHandle& handle) override;
     nfs4::Status recall(const nfs4::FileHandle& handle,
                         const nfs4::StateId& delegation) override;
+    void recall_any(std::uint64_t kept_count_max) override;
     Task<void> wake_lock_waiters();
     Task<Result<void>> send_all_again(Lane& lane);
     Task<Result<void>> reclaim_file(Lane& lane, OpenFilePin file, std::uint64_t incarnation);

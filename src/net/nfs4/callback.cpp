@@ -12,6 +12,11 @@ constexpr std::uint32_t callback_version = 1;
 constexpr std::size_t callback_tag_size_max = 1024;
 constexpr std::uint32_t callback_count_max = 8;
 
+/// What RFC 8881 and 7862 define is 3 to 15; for what they do not, there is a name (20.13).
+CallbackOp known_or_illegal(std::uint32_t number) noexcept {
+    return number >= 3 && number <= 15 ? CallbackOp{number} : CallbackOp::illegal;
+}
+
 /// The arguments of CB_OFFLOAD: write_response4 with the count and verifier if all went well,
 /// the number of bytes alone if not (RFC 7862, 16.1.1).
 CopyOutcome take_copy_outcome(rpc::XdrReader& in) {
@@ -88,7 +93,7 @@ bool Client::answer_compound(rpc::XdrReader& in, std::vector<std::byte>& reply) 
     Status status = Status::ok;
     std::uint32_t done = 0;
     for (; done < count && status == Status::ok; ++done) {
-        const CallbackOp op{in.u32()};
+        const CallbackOp op = known_or_illegal(in.u32());
         out.u32(static_cast<std::uint32_t>(op));
         if (done == 0 && op != CallbackOp::sequence) {
             status = Status::op_not_in_session;
@@ -126,6 +131,17 @@ Status Client::answer_operation(CallbackOp op, rpc::XdrReader& in, rpc::XdrWrite
             status = in.ok() ? recall(handle, delegation) : Status::badxdr;
             break;
         }
+        case CallbackOp::recall_any: {
+            const std::uint32_t kept_count_max = in.u32();
+            const std::uint32_t word_count = in.count(sizeof(std::uint32_t));
+            const std::uint32_t kinds = word_count > 0 ? in.u32() : 0;
+            for (std::uint32_t i = 1; i < word_count; ++i) in.u32();
+            constexpr std::uint32_t read_delegations = 1;  // RCA4_TYPE_MASK_RDATA_DLG
+            // We have nothing else that could be asked for.
+            if (!in.ok() || (kinds & read_delegations) == 0) break;
+            for (StateHolder* const holder : holders_) holder->recall_any(kept_count_max);
+            break;
+        }
         case CallbackOp::recall_slot:
             if (const std::uint32_t highest = in.u32(); in.ok()) {
                 want_slots(highest, session_.epoch);
@@ -145,6 +161,9 @@ Status Client::answer_operation(CallbackOp op, rpc::XdrReader& in, rpc::XdrWrite
             for (StateHolder* const holder : holders_) holder->copy_ended(outcome);
             break;
         }
+        case CallbackOp::illegal:
+            status = Status::op_illegal;
+            break;
         default:
             status = Status::notsupp;
             break;

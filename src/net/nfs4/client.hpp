@@ -43,6 +43,9 @@ class StateHolder {
     /// The server wants a delegation back (CB_RECALL; RFC 8881, 20.2). ok: it will be returned
     /// soon, in a request of its own; bad_stateid: it is not ours.
     virtual Status recall(const FileHandle& handle, const StateId& delegation) = 0;
+    /// The server wants read delegations back until no more than `kept_count_max` are held
+    /// (CB_RECALL_ANY; RFC 8881, 20.6): the holder chooses which.
+    virtual void recall_any(std::uint64_t kept_count_max) = 0;
     /// An asynchronous copy has ended.
     virtual void copy_ended(const CopyOutcome& outcome) = 0;
 

@@ -160,10 +160,12 @@ inline constexpr std::uint32_t backchannel_fault = 0x400;
 /// Callback operations (RFC 8881, 20; RFC 7862, 16).
 enum class CallbackOp : std::uint32_t {
     recall = 4,
+    recall_any = 8,
     recall_slot = 10,
     sequence = 11,
     notify_lock = 13,
     offload = 15,
+    illegal = 10044,
 };
 inline constexpr std::uint32_t callback_program = 0x4000'0000;
 

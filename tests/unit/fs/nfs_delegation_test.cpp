@@ -240,6 +240,26 @@ TEST_F(NfsDelegationTest, of_too_many_that_are_forgotten_the_oldest_goes_back) {
     EXPECT_NE(look_up("a"), node);
 }
 
+TEST_F(NfsDelegationTest, a_server_that_wants_fewer_gets_the_forgotten_ones_first) {
+    open_a();
+    peer.add_file("b");
+    const fuse::NodeId other = look_up("b");
+    const auto opened = open(other, O_RDONLY);
+    ASSERT_TRUE(opened);
+    ASSERT_TRUE(release(other, opened->handle));
+    forget(other);
+    peer.take_record();
+    peer.recall_any(1);
+    ASSERT_TRUE(peer.wait_for("DELEGRETURN"));
+    ASSERT_TRUE(open(node, O_RDONLY));
+    EXPECT_EQ(counters(), "delegations held=1 used=0 recalled=1");
+    peer.take_record();
+    peer.recall_any(0);
+    EXPECT_TRUE(peer.wait_for("DELEGRETURN"));
+    EXPECT_EQ(peer.delegation_count(), 0U);
+    EXPECT_TRUE(read(node, file, 0, 1)) << "it is still open";
+}
+
 TEST_F(NfsDelegationTest, its_name_is_vouched_for_and_the_return_waits_for_that) {
     options.attributes_valid = milliseconds(300);
     open_a();

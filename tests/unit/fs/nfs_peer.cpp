@@ -174,7 +174,26 @@ void NfsPeer::recall(const std::string& name) {
     send_recall(handle, held == delegations_.end() ? "nobody's one" : held->second);
 }
 
+void NfsPeer::recall_any(std::uint32_t kept) {
+    const std::lock_guard lock(mutex_);
+    send_callback(nfs4::CallbackOp::recall_any, [&](rpc::XdrWriter& out) {
+        out.u32(kept);
+        out.u32(1);  // words of the mask
+        out.u32(1);  // read delegations
+    });
+}
+
 void NfsPeer::send_recall(const std::string& handle, const std::string& other) {
+    send_callback(nfs4::CallbackOp::recall, [&](rpc::XdrWriter& out) {
+        out.u32(0);
+        out.fixed(std::as_bytes(std::span(other)).first(12));
+        out.u32(0);
+        out.string(handle);
+    });
+}
+
+void NfsPeer::send_callback(nfs4::CallbackOp op,
+                            const std::function<void(rpc::XdrWriter&)>& put_arguments) {
     std::vector<std::byte> record;
     rpc::begin_call(record, {nfs4::callback_program, 1, nfs4::procedure_compound});
     rpc::XdrWriter out(record);
@@ -186,11 +205,8 @@ void NfsPeer::send_recall(const std::string& handle, const std::string& other) {
     out.fixed(session_id_);
     out.u32(++callback_sequence_);
     for (int i = 0; i < 4; ++i) out.u32(0);  // slot, highest, not cached, no calls referred
-    out.u32(static_cast<std::uint32_t>(nfs4::CallbackOp::recall));
-    out.u32(0);
-    out.fixed(std::as_bytes(std::span(other)).first(12));
-    out.u32(0);
-    out.string(handle);
+    out.u32(static_cast<std::uint32_t>(op));
+    put_arguments(out);
     rpc::finish_record(record, 0);
     const auto sent = ::send(connection_.load(), record.data(), record.size(), MSG_NOSIGNAL);
     EXPECT_EQ(sent, static_cast<ssize_t>(record.size()));

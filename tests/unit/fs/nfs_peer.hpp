@@ -10,6 +10,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -64,6 +65,8 @@ class NfsPeer {
     /// Calls back for the delegation of a file; for one that nobody has if the file has none.
     /// The record says "CB_RECALL" and the answer's status when that has come.
     void recall(const std::string& name);
+    /// Calls back for all delegations but `kept`, which the client chooses.
+    void recall_any(std::uint32_t kept);
     /// Calls back, before it answers, for each delegation that an OPEN brings.
     void recall_at_once();
     /// Says with each delegation that it is wanted back.
@@ -109,6 +112,8 @@ class NfsPeer {
     bool serve_one(int fd);
     void take_callback_answer(rpc::XdrReader in);
     void send_recall(const std::string& handle, const std::string& other);
+    void send_callback(nfs4::CallbackOp op,
+                       const std::function<void(rpc::XdrWriter&)>& put_arguments);
     nfs4::Status compound(rpc::XdrReader& in,
                           std::uint32_t uid,
                           std::vector<std::byte>& results);

@@ -30,6 +30,9 @@ class NoState final : public StateHolder {
         static_cast<void>(delegation);
         return Status::bad_stateid;
     }
+    void recall_any(std::uint64_t kept_count_max) override {
+        static_cast<void>(kept_count_max);
+    }
     void copy_ended(const CopyOutcome& outcome) override { static_cast<void>(outcome); }
 };
 
