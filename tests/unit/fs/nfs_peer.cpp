@@ -176,24 +176,25 @@ void NfsPeer::recall(const std::string& name) {
 
 void NfsPeer::recall_any(std::uint32_t kept) {
     const std::lock_guard lock(mutex_);
-    send_callback(nfs4::CallbackOp::recall_any, [&](rpc::XdrWriter& out) {
-        out.u32(kept);
-        out.u32(1);  // words of the mask
-        out.u32(1);  // read delegations
-    });
+    std::vector<std::byte> arguments;
+    rpc::XdrWriter out(arguments);
+    out.u32(kept);
+    out.u32(1);  // words of the mask
+    out.u32(1);  // read delegations
+    send_callback(nfs4::CallbackOp::recall_any, arguments);
 }
 
 void NfsPeer::send_recall(const std::string& handle, const std::string& other) {
-    send_callback(nfs4::CallbackOp::recall, [&](rpc::XdrWriter& out) {
-        out.u32(0);
-        out.fixed(std::as_bytes(std::span(other)).first(12));
-        out.u32(0);
-        out.string(handle);
-    });
+    std::vector<std::byte> arguments;
+    rpc::XdrWriter out(arguments);
+    out.u32(0);
+    out.fixed(std::as_bytes(std::span(other)).first(12));
+    out.u32(0);
+    out.string(handle);
+    send_callback(nfs4::CallbackOp::recall, arguments);
 }
 
-void NfsPeer::send_callback(nfs4::CallbackOp op,
-                            const std::function<void(rpc::XdrWriter&)>& put_arguments) {
+void NfsPeer::send_callback(nfs4::CallbackOp op, std::span<const std::byte> arguments) {
     std::vector<std::byte> record;
     rpc::begin_call(record, {nfs4::callback_program, 1, nfs4::procedure_compound});
     rpc::XdrWriter out(record);
@@ -206,7 +207,7 @@ void NfsPeer::send_callback(nfs4::CallbackOp op,
     out.u32(++callback_sequence_);
     for (int i = 0; i < 4; ++i) out.u32(0);  // slot, highest, not cached, no calls referred
     out.u32(static_cast<std::uint32_t>(op));
-    put_arguments(out);
+    out.fixed(arguments);
     rpc::finish_record(record, 0);
     const auto sent = ::send(connection_.load(), record.data(), record.size(), MSG_NOSIGNAL);
     EXPECT_EQ(sent, static_cast<ssize_t>(record.size()));

@@ -10,11 +10,11 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -112,8 +112,7 @@ class NfsPeer {
     bool serve_one(int fd);
     void take_callback_answer(rpc::XdrReader in);
     void send_recall(const std::string& handle, const std::string& other);
-    void send_callback(nfs4::CallbackOp op,
-                       const std::function<void(rpc::XdrWriter&)>& put_arguments);
+    void send_callback(nfs4::CallbackOp op, std::span<const std::byte> arguments);
     nfs4::Status compound(rpc::XdrReader& in,
                           std::uint32_t uid,
                           std::vector<std::byte>& results);

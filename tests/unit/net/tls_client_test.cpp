@@ -3,6 +3,7 @@
 // for as long as a server may take to come up. Method: a server of the library's on a thread,
 // and a client that has an hour.
 #include "net/nfs4/client.hpp"
+#include "no_state.hpp"
 #include "reactor/blocking_pool.hpp"
 #include "reactor/make_reactor.hpp"
 #include "reactor/run_to_completion.hpp"
@@ -20,16 +21,6 @@ namespace {
 using rpc::make_identity;
 using rpc::PeerServer;
 using rpc::PeerSession;
-
-class Nothing final : public StateHolder {
-  public:
-    Task<Result<void>> reclaim(Lane&) override { return Task<Result<void>>::ready({}); }
-    void states_revoked() override {}
-    void file_systems_moved() override {}
-    void lock_may_be_free(const FileHandle&) override {}
-    Status recall(const FileHandle&, const StateId&) override { return Status::bad_stateid; }
-    void copy_ended(const CopyOutcome&) override {}
-};
 
 class TlsClientTest : public testing::Test {
   protected:
@@ -56,7 +47,7 @@ class TlsClientTest : public testing::Test {
     rpc::PemFolder folder_;
     rpc::Identity authority_ = make_identity({.names = "DNS:ca", .is_authority = true});
     rpc::Identity good_ = make_identity({}, &authority_);
-    Nothing holder_;
+    NoState holder_;
     std::unique_ptr<LogSink> quiet_ = make_stderr_sink(LogLevel::off);
     reactor::BlockingPool pool_{{}};
     std::unique_ptr<reactor::EventLoop> reactor_ =

@@ -2,6 +2,7 @@
 // One client on four reactors, against a server that can stop serving one of its connections.
 #include "fake_nfs/server.hpp"
 #include "net/nfs4/client.hpp"
+#include "no_state.hpp"
 #include "reactor/blocking_pool.hpp"
 #include "reactor/reactor_threads.hpp"
 
@@ -15,26 +16,6 @@ namespace dpfs::nfs4 {
 namespace {
 
 constexpr std::size_t reactor_count = 4;
-
-class NoState final : public StateHolder {
-  public:
-    Task<Result<void>> reclaim(Lane& lane) override {
-        static_cast<void>(lane);
-        return Task<Result<void>>::ready({});
-    }
-    void states_revoked() override {}
-    void file_systems_moved() override {}
-    void lock_may_be_free(const FileHandle& handle) override { static_cast<void>(handle); }
-    Status recall(const FileHandle& handle, const StateId& delegation) override {
-        static_cast<void>(handle);
-        static_cast<void>(delegation);
-        return Status::bad_stateid;
-    }
-    void recall_any(std::uint64_t kept_count_max) override {
-        static_cast<void>(kept_count_max);
-    }
-    void copy_ended(const CopyOutcome& outcome) override { static_cast<void>(outcome); }
-};
 
 class TrunkingTest : public testing::Test {
   protected:
