@@ -68,7 +68,7 @@ Task<Result<void>> NfsFs::setxattr(fuse::Context& context,
                                    std::uint32_t flags,
                                    bool acl_kill_sgid) {
     static_cast<void>(acl_kill_sgid);  // no lists of access control
-    // ENOSYS: the tenant's kernel does not ask again, in any of these.
+    // ENOSYS: the tenant's kernel does not ask again, in all of these but listxattr().
     if (client_->options().minor_version < 2) co_return fail(Errno::not_implemented);
     const auto bare = co_await or_return(server_name(name));
     if (options_.read_only) co_return fail(Errno::read_only);
@@ -121,7 +121,8 @@ Task<Result<std::size_t>> NfsFs::getxattr(fuse::Context& context,
 Task<Result<std::size_t>> NfsFs::listxattr(fuse::Context& context,
                                            fuse::NodeId node,
                                            std::span<std::byte> names) {
-    if (client_->options().minor_version < 2) co_return fail(Errno::not_implemented);
+    // None, as of a file system that has none: EOPNOTSUPP would make tar(1) warn of each file.
+    if (client_->options().minor_version < 2) co_return std::size_t{0};
     const InodePin inode = co_await or_return(inodes_.pin(node));
     if (!may_have_attributes(*inode)) co_return std::size_t{0};
     const auto facts = co_await or_return(co_await facts_of(context, *inode));

@@ -67,6 +67,14 @@ TEST_F(NfsRefusalTest, no_server_is_asked_for_attributes_of_a_fifo) {
     EXPECT_TRUE(peer.take_record().empty());
 }
 
+TEST_F(NfsRefusalTest, a_version_without_attributes_has_an_empty_list_of_them) {
+    options.client.minor_version = 1;
+    peer.add_file("a");
+    const fuse::NodeId node = look_up("a");
+    EXPECT_EQ(run(fs().listxattr(context(), node, {})).value(), 0U);
+    EXPECT_EQ(set_attribute(node, 1).error(), Errno::not_implemented);
+}
+
 TEST_F(NfsRefusalTest, a_copy_within_a_file_is_left_to_the_tenant) {
     peer.add_file("a");
     const fuse::NodeId node = look_up("a");
