@@ -4,8 +4,7 @@
 // used next, before anybody sees it.
 #include "base/or_return.hpp"
 #include "fs/nfs/nfs_fs.hpp"
-#include "fs/nfs/place.hpp"
-#include "fs/nfs/unattended.hpp"
+#include "fs/nfs/run_unattended.hpp"
 
 namespace dpfs::nfs {
 
@@ -13,11 +12,8 @@ Task<Result<void>> NfsFs::catch_up(fuse::Context& context, Inode& inode) {
     while (inode.behind.load()) {
         // Goes on when the tenant has given up: half of it helps nobody.
         const auto work = std::make_shared<Unattended<void>>(context);
-        if (!place(context).background.spawn(catch_up_unattended(work, inodes_.share(inode)))) {
-            co_return fail(Errno::shut_down);
-        }
-        const auto caught_up =
-            co_await work->outcome(context.cancel, deadline_from_now(context));
+        const auto caught_up = co_await run_unattended(
+            context, work, catch_up_unattended(work, inodes_.share(inode)));
         // One who has lost its data has its own error, and is in nobody else's way.
         if (!caught_up && inode.behind.load()) co_return caught_up;
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/or_return.hpp"
 #include "fs/nfs/copy_job.hpp"
-#include "fs/nfs/place.hpp"
+#include "fs/nfs/run_unattended.hpp"
 
 #include <algorithm>
 
@@ -58,10 +58,8 @@ Task<Result<std::size_t>> NfsFs::copy_file_range(fuse::Context& context,
     const bool no_way = lacks(target, Feature::copy) && lacks(target, Feature::clone);
     if (no_way) co_return fail(Errno::not_supported);
     if (job->size == 0) co_return std::size_t{0};
-    if (!place(context).background.spawn(copy_unattended(job))) {
-        co_return fail(Errno::shut_down);
-    }
-    const auto copied = co_await job->work->outcome(context.cancel);
+    const auto copied =
+        co_await run_unattended(context, job->work, copy_unattended(job), Instant::never());
     if (job->work->abandoned()) job->waiting.nap.cancel();
     co_return copied;
 }

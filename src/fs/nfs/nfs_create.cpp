@@ -3,8 +3,7 @@
 #include "base/or_return.hpp"
 #include "fs/nfs/file_mode.hpp"
 #include "fs/nfs/nfs_fs.hpp"
-#include "fs/nfs/place.hpp"
-#include "fs/nfs/unattended.hpp"
+#include "fs/nfs/run_unattended.hpp"
 
 #include <fcntl.h>
 #include <string>
@@ -60,10 +59,7 @@ Task<Result<fuse::Created>> NfsFs::create(fuse::Context& context,
         what.attributes.size = 0;
     }
     const auto work = std::make_shared<Unattended<fuse::Created>>(context);
-    if (!place(context).background.spawn(create_unattended(work, std::move(what)))) {
-        co_return fail(Errno::shut_down);
-    }
-    co_return co_await work->outcome(context.cancel, deadline_from_now(context));
+    return run_unattended(context, work, create_unattended(work, std::move(what)));
 }
 
 Task<void> NfsFs::create_unattended(std::shared_ptr<Unattended<fuse::Created>> work,
@@ -110,10 +106,7 @@ Task<Result<fuse::Entry>> NfsFs::make_file(fuse::Context& context,
                    .mode = nfs4::CreateMode::guarded};
     what.attributes.mode = mode;
     const auto work = std::make_shared<Unattended<fuse::Entry>>(context);
-    if (!place(context).background.spawn(make_file_unattended(work, std::move(what)))) {
-        co_return fail(Errno::shut_down);
-    }
-    co_return co_await work->outcome(context.cancel, deadline_from_now(context));
+    return run_unattended(context, work, make_file_unattended(work, std::move(what)));
 }
 
 Task<void> NfsFs::make_file_unattended(std::shared_ptr<Unattended<fuse::Entry>> work,

@@ -247,6 +247,18 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     [[nodiscard]] bool may_log(const reactor::Reactor& reactor) noexcept;
     /// When the tenant is told ETIMEDOUT, whatever becomes of its request.
     [[nodiscard]] Instant deadline_from_now(const fuse::Context& context) const noexcept;
+    /// Runs `task`, which ends `work`, in the background: it goes on when the tenant has given
+    /// up, or `deadline` is over. Errors: Unattended::outcome()'s; ESHUTDOWN.
+    template <class T>
+    Task<Result<T>> run_unattended(fuse::Context& context,
+                                   std::shared_ptr<Unattended<T>> work,
+                                   Task<void> task,
+                                   Instant deadline);
+    /// With the deadline that a tenant's requests have.
+    template <class T>
+    Task<Result<T>> run_unattended(fuse::Context& context,
+                                   std::shared_ptr<Unattended<T>> work,
+                                   Task<void> task);
     Task<void> close_all(std::shared_ptr<Unattended<void>> work);
     Task<void> close_places(reactor::CancelSource& closed);
     Task<Result<void>> find_root(reactor::Reactor& reactor);

@@ -3,8 +3,8 @@
 #include "fs/nfs/nfs_fs.hpp"
 #include "fs/nfs/passed_on.hpp"
 #include "fs/nfs/place.hpp"
+#include "fs/nfs/run_unattended.hpp"
 #include "fs/nfs/state_attempts.hpp"
-#include "fs/nfs/unattended.hpp"
 
 #include <algorithm>
 #include <fcntl.h>
@@ -107,11 +107,8 @@ Task<Result<void>> NfsFs::setlk(fuse::Context& context,
     Duration nap = milliseconds(10);
     for (;;) {
         const auto work = std::make_shared<Unattended<LockAnswer>>(context);
-        if (!place(context).background.spawn(lock_unattended(work, file.share(), request))) {
-            co_return fail(Errno::shut_down);
-        }
-        const auto answer = co_await or_return(
-            co_await work->outcome(context.cancel, deadline_from_now(context)));
+        const auto answer = co_await or_return(co_await run_unattended(
+            context, work, lock_unattended(work, file.share(), request)));
         if (answer.granted) co_return Result<void>();
         if (!request.wait) co_return fail(Errno::again);
         // No slot is held while it waits: the tenant's other requests go on.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/or_return.hpp"
 #include "fs/nfs/nfs_fs.hpp"
-#include "fs/nfs/place.hpp"
-#include "fs/nfs/unattended.hpp"
+#include "fs/nfs/run_unattended.hpp"
 #include "fuse/wire_file.hpp"
 
 #include <fcntl.h>
@@ -15,10 +14,7 @@ Task<Result<fuse::OpenReply>> NfsFs::open(fuse::Context& context,
                                           fuse::NodeId node,
                                           fuse::OpenRequest request) {
     const auto work = std::make_shared<Unattended<fuse::OpenReply>>(context);
-    if (!place(context).background.spawn(open_unattended(work, node, request))) {
-        co_return fail(Errno::shut_down);
-    }
-    co_return co_await work->outcome(context.cancel, deadline_from_now(context));
+    return run_unattended(context, work, open_unattended(work, node, request));
 }
 
 Task<void> NfsFs::open_unattended(std::shared_ptr<Unattended<fuse::OpenReply>> work,
@@ -149,10 +145,8 @@ Task<Result<void>> NfsFs::flush(fuse::Context& context,
                                 fuse::LockOwner owner) {
     OpenFilePin file = co_await or_return(file_of(node, handle));
     const auto work = std::make_shared<Unattended<void>>(context);
-    if (!place(context).background.spawn(flush_unattended(work, std::move(file), owner))) {
-        co_return fail(Errno::shut_down);
-    }
-    co_return co_await work->outcome(context.cancel, deadline_from_now(context));
+    co_return co_await run_unattended(
+        context, work, flush_unattended(work, std::move(file), owner));
 }
 
 Task<void> NfsFs::flush_unattended(std::shared_ptr<Unattended<void>> work,
@@ -178,10 +172,7 @@ Task<Result<void>> NfsFs::release(fuse::Context& context,
     if (file->released.exchange(true)) co_return fail(Errno::bad_descriptor);
     if (keep_idle(*file)) co_return Result<void>();
     const auto work = std::make_shared<Unattended<void>>(context);
-    if (!place(context).background.spawn(close_unattended(work, std::move(file)))) {
-        co_return fail(Errno::shut_down);
-    }
-    co_return co_await work->outcome(context.cancel, deadline_from_now(context));
+    co_return co_await run_unattended(context, work, close_unattended(work, std::move(file)));
 }
 
 Task<void> NfsFs::close_unattended(std::shared_ptr<Unattended<void>> work, OpenFilePin file) {

@@ -3,8 +3,7 @@
 // that keeps such files no longer than it lives; the last close removes it ("silly rename").
 #include "base/or_return.hpp"
 #include "fs/nfs/nfs_fs.hpp"
-#include "fs/nfs/place.hpp"
-#include "fs/nfs/unattended.hpp"
+#include "fs/nfs/run_unattended.hpp"
 
 namespace dpfs::nfs {
 
@@ -68,11 +67,10 @@ Task<Result<void>> NfsFs::unlink_open(fuse::Context& context,
                                       std::string name,
                                       InodePin victim) {
     const auto work = std::make_shared<Unattended<void>>(context);
-    if (!place(context).background.spawn(
-            hide_unattended(work, std::move(dir), std::move(name), std::move(victim)))) {
-        co_return fail(Errno::shut_down);
-    }
-    co_return co_await work->outcome(context.cancel, deadline_from_now(context));
+    return run_unattended(
+        context,
+        work,
+        hide_unattended(work, std::move(dir), std::move(name), std::move(victim)));
 }
 
 Task<void> NfsFs::hide_unattended(std::shared_ptr<Unattended<void>> work,
@@ -95,11 +93,8 @@ Task<Result<void>> NfsFs::rename_over_open(fuse::Context& context,
                                            Renaming what,
                                            InodePin victim) {
     const auto work = std::make_shared<Unattended<void>>(context);
-    if (!place(context).background.spawn(
-            rename_unattended(work, std::move(what), std::move(victim)))) {
-        co_return fail(Errno::shut_down);
-    }
-    co_return co_await work->outcome(context.cancel, deadline_from_now(context));
+    return run_unattended(
+        context, work, rename_unattended(work, std::move(what), std::move(victim)));
 }
 
 /// A second name keeps the victim, so that its own is never missing: that is what rename(2) is

@@ -2,8 +2,7 @@
 // Opens at the server: how they end, and what happens when the server has lost one.
 #include "base/or_return.hpp"
 #include "fs/nfs/nfs_fs.hpp"
-#include "fs/nfs/place.hpp"
-#include "fs/nfs/unattended.hpp"
+#include "fs/nfs/run_unattended.hpp"
 
 namespace dpfs::nfs {
 
@@ -72,13 +71,10 @@ Task<Result<bool>> NfsFs::open_again(fuse::Context& context,
     if (file.current_state().other != used.other) co_return false;
     OpenFilePin shared = co_await or_return(open_files_.pin(file.id));
     const auto work = std::make_shared<Unattended<bool>>(context);
-    if (!place(context).background.spawn(
-            open_again_unattended(work, std::move(shared), used))) {
-        co_return fail(Errno::shut_down);
-    }
     const Instant deadline =
         file.released.load() ? Instant::never() : deadline_from_now(context);
-    co_return co_await work->outcome(context.cancel, deadline);
+    co_return co_await run_unattended(
+        context, work, open_again_unattended(work, std::move(shared), used), deadline);
 }
 
 Task<void> NfsFs::open_again_unattended(std::shared_ptr<Unattended<bool>> work,
