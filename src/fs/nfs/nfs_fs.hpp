@@ -259,9 +259,14 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     Task<Result<T>> run_unattended(fuse::Context& context,
                                    std::shared_ptr<Unattended<T>> work,
                                    Task<void> task);
+    /// What the tenant has left open when its mount ends.
     Task<void> close_all(std::shared_ptr<Unattended<void>> work);
+    /// Fires `closed` when nothing is under way in the background of any reactor.
     Task<void> close_places(reactor::CancelSource& closed);
+    /// Looks the export up. Errors: ENOTDIR; the server's.
     Task<Result<void>> find_root(reactor::Reactor& reactor);
+    /// A handle that the tenant has open on `node`. Errors: EBADF; EISDIR, ENOTDIR: it is one
+    /// of the other kind.
     [[nodiscard]] Result<OpenFilePin> file_of(fuse::NodeId node, fuse::FileHandle handle);
     [[nodiscard]] Result<OpenFilePin> directory_of(fuse::NodeId node, fuse::FileHandle handle);
     /// What the tenant is told about a file.
@@ -279,8 +284,13 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     };
     /// Takes a GETATTR of `file_attributes`, behind a SETATTR if there `was_set` anything.
     Result<Seen> take_seen(Request& request, Inode& inode, bool was_set);
+    /// A file's attributes: from its delegation, or from the server, with all that was answered
+    /// to the tenant's writes in them.
     Task<Result<Seen>> see(fuse::Context& context, Inode& inode);
+    /// From the server as it is now.
     Task<Result<Seen>> see_once(fuse::Context& context, Inode& inode);
+    /// Changes attributes, behind all data that were written before. set_once(): without
+    /// looking at these.
     Task<Result<Seen>> set_and_see(fuse::Context& context,
                                    Inode& inode,
                                    Actor actor,
@@ -289,6 +299,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                 Inode& inode,
                                 Actor actor,
                                 nfs4::NewAttributes wanted);
+    /// set_and_see() of a size through an open file. Errors: run_with_state()'s.
     Task<Result<Seen>> resize(fuse::Context& context,
                               OpenFile& file,
                               nfs4::NewAttributes wanted);
@@ -301,10 +312,12 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     Task<Result<fuse::Entry>> look_up(fuse::Context& context,
                                       Inode& dir,
                                       std::string_view name);
+    /// Anything but a regular file.
     Task<Result<fuse::Entry>> make_node(fuse::Context& context,
                                         fuse::NodeId parent,
                                         Request::Make make);
     Task<Result<void>> remove(fuse::Context& context, fuse::NodeId parent, fuse::Name name);
+    /// RENAME.
     Task<Result<void>> move_name(fuse::Context& context,
                                  Inode& from,
                                  std::string_view name,
@@ -340,6 +353,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     Task<void> rename_unattended(std::shared_ptr<Unattended<void>> work,
                                  Renaming what,
                                  InodePin victim);
+    /// LINK.
     Task<Result<void>> add_name(fuse::Context& context,
                                 Inode& file,
                                 Inode& dir,
@@ -350,6 +364,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     struct MadeFile;
     Task<void> create_unattended(std::shared_ptr<Unattended<fuse::Created>> work,
                                  MakesFile what);
+    /// Makes a file and opens it, or opens the one that is there, as `what` says.
     Task<Result<fuse::Created>> create_file(fuse::Context& context,
                                             MakesFile what,
                                             reactor::CancelSource& given_up);
@@ -359,6 +374,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                         std::uint32_t mode);
     Task<void> make_file_unattended(std::shared_ptr<Unattended<fuse::Entry>> work,
                                     MakesFile what);
+    /// create_file()'s OPEN. If it succeeds and this fails, the file is closed again.
     Task<Result<MadeFile>> open_by_name(fuse::Context& context,
                                         Inode& dir,
                                         MakesFile& what,
@@ -415,6 +431,8 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     Task<void> open_again_unattended(std::shared_ptr<Unattended<bool>> work,
                                      OpenFilePin file,
                                      nfs4::StateId used);
+    /// open_again() here and now, also for a file that is being closed: then it is closed once
+    /// more, and that is EBADF.
     Task<Result<bool>> open_forgotten(fuse::Context& context,
                                       OpenFile& file,
                                       nfs4::StateId used);
@@ -425,6 +443,8 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     }
     /// What was locked through `file` is not held any more; by which states it was.
     std::vector<nfs4::StateId> lose_locks(OpenFile& file);
+    /// Under the inode's lock: reads and writes through `file` are EIO from now on, and what
+    /// was written through it is not sent again.
     void give_up(OpenFile& file);
     /// Runs PUTFH and what `put(Request&, const StateId&)` puts, with the state of an open
     /// file; where the server has lost that, the file is opened again. Errors: Lane::run()'s
@@ -436,6 +456,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                                     Put put);
 
     // --- nfs_delegation.cpp, nfs_delegation_end.cpp
+    /// Whether an open with `access` asks for one.
     [[nodiscard]] bool wants_delegation(std::uint32_t access) const noexcept;
     /// What `file`'s OPEN has brought, in `incarnation`, is kept, or given back. When it was
     /// granted, for what its compound has seen of the file.
@@ -443,7 +464,8 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                        OpenFile& file,
                                        const nfs4::Opened& opened,
                                        std::uint64_t incarnation);
-    /// `asked`: delegations_.moment() before that.
+    /// What seen_here() says from now on. `asked`: delegations_.moment() before the file was
+    /// looked at.
     void note_seen(Inode& inode, const Seen& seen, Delegation::Moment asked);
     /// A name that was looked up at `asked` needs no other look for a while, if nobody else can
     /// change what it leads to.
@@ -458,6 +480,8 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                                              Inode& inode);
     /// `file`, which the tenant has released, stays open for that. False: it has to be closed.
     [[nodiscard]] bool keep_idle(OpenFile& file);
+    /// The inode's, which has none any more; nullptr if it had none. take_away_locked(): under
+    /// its lock.
     [[nodiscard]] std::unique_ptr<Delegation> take_away_delegation(Inode& inode);
     [[nodiscard]] std::unique_ptr<Delegation> take_away_locked(Inode& inode);
     /// Around each change of the file by ourselves. Returns it in the background.
@@ -484,8 +508,10 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
 
     // --- nfs_io.cpp
     struct Part;
+    /// One of the requests into which a large one is split, asked until it is whole.
     Task<void> read_part(fuse::Context& context, OpenFile& file, Part& part);
     Task<void> write_part(fuse::Context& context, OpenFile& file, Part& part);
+    /// One READ; how many bytes it gave.
     Task<Result<std::size_t>> read_once(fuse::Context& context,
                                         OpenFile& file,
                                         std::uint64_t offset,
@@ -498,6 +524,8 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                                             std::uint64_t offset,
                                                             std::span<const iovec> to,
                                                             bool& at_end);
+    /// One WRITE, and the copy of what it brought if that is not safe yet; how many bytes the
+    /// server took.
     Task<Result<std::size_t>> write_once(fuse::Context& context,
                                          OpenFile& file,
                                          std::uint64_t offset,
@@ -525,6 +553,8 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     [[nodiscard]] bool note_written(Inode& inode,
                                     WriteEpoch epoch,
                                     UncommittedWrites::Pointer copy);
+    /// Commits what has to be: before a stable write is answered, and in the background when
+    /// much is kept.
     Task<Result<void>> after_write(fuse::Context& context,
                                    OpenFilePin file,
                                    nfs4::Stable stable);
@@ -569,6 +599,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                             fuse::FileHandle handle,
                             std::uint64_t offset,
                             fuse::DirectoryWriter& out);
+    /// The next answer's entries into `page`, from its offset on.
     Task<Result<void>> fetch(fuse::Context& context, OpenFile& dir, DirectoryPage& page);
     /// False: `out` is full.
     Result<bool> add_entries(fuse::Context& context,
@@ -604,10 +635,13 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
         std::uint64_t made_through = 0;
     };
     Task<Result<void>> wait_for_turns(fuse::Context& context, Inode& inode, Dropped which);
+    /// Gives them back, with their states. Errors: of the way there; the server's are not
+    /// looked at, as CLOSE does it too.
     Task<Result<void>> drop_locks(fuse::Context& context,
                                   InodePin inode,
                                   reactor::Credentials who,
                                   Dropped which);
+    /// Naps until a lock may be free. Errors: EINTR: the tenant does not wait any more.
     Task<Result<void>> wait_for_lock(fuse::Context& context, Duration time);
 
     // --- nfs_copy.cpp

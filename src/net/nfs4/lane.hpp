@@ -138,7 +138,15 @@ class Lane final : rpc::ConnectionOwner {
         std::uint32_t index;  // of slots_
         std::uint32_t sequence;
     };
-    enum class Next : std::uint8_t { done, again, repeat, wait_and_again, deny, fail };
+    /// What an answer, or the lack of one, asks for.
+    enum class Next : std::uint8_t {
+        done,            ///< the caller reads the results
+        again,           ///< anew, in another slot or session
+        repeat,          ///< the same in the same slot: the server is still at it
+        wait_and_again,  ///< anew after a pause: the server has done nothing
+        deny,            ///< it takes no such credentials
+        fail,            ///< it breaks the protocol, or has lost the answer
+    };
 
     Task<Result<void>> greet(rpc::Connection& connection) override;
     Result<void> answer(std::span<const std::byte> call,
