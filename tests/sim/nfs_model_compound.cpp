@@ -105,6 +105,7 @@ void ModelCompound::finish(Instant now) {
     slot.busy = false;
     slot.cached = is_cached_ || core_.behaviour.keeps_uncached || op_count_ == 1;
     slot.answer = answer_;
+    slot.data_size = data_size_;
 }
 
 Status ModelCompound::run_operation(Op op) {
@@ -264,7 +265,10 @@ void ModelCompound::replay(const ModelSlot& slot) {
     ++core_.replay_count;
     answer_ = slot.answer;
     operations_ += " replay";
-    if (slot.cached) return report(Status::ok);
+    if (slot.cached) {
+        data_size_ = slot.data_size;
+        return report(Status::ok);
+    }
     constexpr std::size_t sequence_end = 4 + 4 + 4 + 8 + nfs4::session_id_size + 20;
     // What it ended with is of no matter: its second operation cannot be said again.
     const rpc::XdrReader second(std::span(slot.answer).subspan(sequence_end));

@@ -24,6 +24,7 @@ struct ModelSlot {
     bool cached = false;  ///< all of `answer` may be said again, not only SEQUENCE's result
     Bytes request = {};   ///< what made it, to know another one by
     Bytes answer = {};
+    std::size_t data_size = 0;  ///< of `answer`'s end: a READ's data
 };
 
 struct ModelSession {
