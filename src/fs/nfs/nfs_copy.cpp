@@ -143,11 +143,11 @@ Task<CopyNews> NfsFs::copy_some(fuse::Context& context, CopyJob& job) {
     nfs4::put_copy(*request, range, synchronous);
     copies_.expect();
     const auto copied = co_await send_copy(context, *request);
-    if (copied && copied->written.copy) copies_.begin(job.waiting, *copied->written.copy);
+    std::optional<nfs4::StateId> going_on;
+    if (copied) going_on = copied->written.copy;
+    if (going_on) copies_.begin(job.waiting, *going_on);
     copies_.expect_no_more();
-    if (copied && copied->written.copy) {
-        co_return co_await await_copy(context, job, *copied->written.copy, incarnation);
-    }
+    if (going_on) co_return co_await await_copy(context, job, *going_on, incarnation);
     if (copied) {
         if (!copied->consecutive && copied->written.size < range.size) {
             co_return fail(Errno::io_error);

@@ -52,7 +52,9 @@ Task<CopyNews> NfsFs::await_copy(fuse::Context& context,
                                  std::uint64_t incarnation) {
     CopyNews ended = co_await watch_copy(context, job, copy);
     copies_.end(job.waiting);
-    if (ended && *ended) (*ended)->incarnation = incarnation;
+    if (ended) {
+        if (auto& copied = *ended) copied->incarnation = incarnation;
+    }
     if (!ended) {
         const Lane::Holder request = this->lane(context).request(as(job.to->opener));
         request->put_file(job.to->inode->handle());
@@ -112,7 +114,9 @@ Task<Result<std::optional<CopyNews>>> NfsFs::ask_copy(fuse::Context& context,
     outcome.status = *progress.outcome;
     outcome.size = progress.size;
     CopyNews news = judge(outcome);
-    if (news && *news) (*news)->verifier.reset();
+    if (news) {
+        if (auto& copied = *news) copied->verifier.reset();
+    }
     co_return news;
 }
 

@@ -35,7 +35,7 @@ constexpr Duration farewell_time_max = seconds(3);
 }  // namespace
 
 std::expected<std::unique_ptr<NfsFs>, std::string> NfsFs::make(
-    NfsOptions options, std::vector<reactor::Reactor*> reactors, Logger log) {
+    NfsOptions options, const std::vector<reactor::Reactor*>& reactors, Logger log) {
     auto client = nfs4::Client::make(options.client, reactors, log);
     if (!client) return std::unexpected(std::move(client.error()));
     return make(std::move(options), std::move(*client), reactors, std::move(log));

@@ -57,7 +57,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     /// Resolves the server's name; blocks. `reactors`: all that requests come on. Errors: one
     /// line.
     static std::expected<std::unique_ptr<NfsFs>, std::string> make(
-        NfsOptions options, std::vector<reactor::Reactor*> reactors, Logger log);
+        NfsOptions options, const std::vector<reactor::Reactor*>& reactors, Logger log);
     /// The same with a client that others may use too, on the same reactors, made with the
     /// options' client options.
     static std::expected<std::unique_ptr<NfsFs>, std::string> make(
