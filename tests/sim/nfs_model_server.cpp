@@ -313,6 +313,7 @@ void ModelServer::recall_slots(std::uint32_t highest) {
         const auto last = static_cast<std::uint32_t>(session.slots.size()) - 1;
         session.target = std::min(highest, last);
         session.target_since = now();
+        session.target_told = 0;
         send(*link->second, std::move(record));
     }
 }

@@ -34,6 +34,7 @@ struct ModelSession {
     std::vector<ModelSlot> slots = {};
     std::uint32_t target = 0;  ///< the highest slot that is wished for
     Instant target_since = {};
+    std::uint32_t target_told = 0;  ///< answers that said it
     std::set<std::uint64_t> connections = {};
     std::uint64_t back_connection = 0;  ///< 0: none
     std::uint32_t callback_sequence = 0;
