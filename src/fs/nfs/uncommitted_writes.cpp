@@ -31,8 +31,14 @@ void UncommittedWrites::add(Pointer write) {
 }
 
 std::size_t UncommittedWrites::committed(std::uint64_t number, const nfs4::Verifier& verifier) {
+    std::vector<const Write*> lost;
     return erase([&](const Write& write) {
-        return write.number <= number && write.verifier == verifier;
+        if (write.number > number) return false;
+        const bool is_overtaken = std::ranges::any_of(
+            lost, [&write](const Write* earlier) { return earlier->overlaps(write); });
+        if (write.verifier == verifier && !is_overtaken) return true;
+        lost.push_back(&write);
+        return false;
     });
 }
 

@@ -27,6 +27,11 @@ class UncommittedWrites {
         std::uint64_t offset = 0;
         CopyBuffers::Buffer data;
         nfs4::Verifier verifier;  ///< of the server's memory that took it
+
+        [[nodiscard]] bool overlaps(const Write& other) const noexcept {
+            return offset < other.offset + other.data.size() &&
+                   other.offset < offset + data.size();
+        }
         /// It is on the disk already, and kept only to be newer than what is sent again.
         bool stable = false;
     };
@@ -41,7 +46,8 @@ class UncommittedWrites {
                            const nfs4::Verifier& verifier);
     void add(Pointer write);
     /// The server has committed what it took under `verifier`, and answered no later than
-    /// `number`. Gives the bytes that are not kept any more.
+    /// `number`. It is kept no more, unless it is newer than something in its place that has
+    /// to be sent again. Gives the bytes that are not kept any more.
     std::size_t committed(std::uint64_t number, const nfs4::Verifier& verifier);
     /// Nothing that was written through `file` is kept any more. Gives the bytes that were.
     std::size_t drop_of(std::uint64_t file);

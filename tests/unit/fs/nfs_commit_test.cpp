@@ -56,6 +56,20 @@ TEST_F(NfsCommitTest, another_verifier_without_a_restart_sends_again) {
     EXPECT_EQ(peer.data_of("a"), "data");
 }
 
+TEST_F(NfsCommitTest, newer_data_are_written_again_after_what_was_lost_before_them) {
+    open_a();
+    ASSERT_TRUE(write(node, file, 0, "old data"));
+    // Linux changes its verifier while it lives, when its disk has refused something.
+    peer.lose_memory();
+    ASSERT_TRUE(write(node, file, 0, "new"));
+    ASSERT_TRUE(write(node, file, 2, "west"));
+    ASSERT_TRUE(write(node, file, 100, "apart"));
+    ASSERT_TRUE(fsync());
+    EXPECT_EQ(peer.data_of("a").substr(0, 8), "newestta");
+    const auto record = peer.take_record();
+    EXPECT_EQ(std::ranges::count(record, "WRITE"), 4 + 3) << "not what lies apart";
+}
+
 TEST_F(NfsCommitTest, data_survive_a_restart_while_their_file_is_being_closed) {
     open_a();
     const fuse::FileHandle other = open(node)->handle;
