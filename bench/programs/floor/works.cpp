@@ -43,7 +43,14 @@ void put_open_begin(Compound& out, const Target& target, std::string_view owner)
 class Transfer final : public Work {
   public:
     Transfer(Target& target, std::uint32_t slot, bool writes)
-        : target_(target), writes_(writes), compound_(target.session, slot, 2) {
+        : target_(target),
+          writes_(writes),
+          compound_(target.session, slot, 2),
+          commit_(target.session, slot, 2) {
+        commit_.put_file(target.handle);
+        commit_.put(Op::commit);
+        commit_.writer().u64(0);
+        commit_.writer().u32(0);  // all of it
         compound_.put_file(target.handle);
         compound_.put(writes ? Op::write : Op::read);
         auto& out = compound_.writer();
@@ -62,24 +69,42 @@ class Transfer final : public Work {
         out.u32(target.options.block_size);
     }
     Compound& next() override {
+        if (commits_) return commit_;
         compound_.patch_u64(offset_at_, target_.next_offset());
         return compound_;
     }
     [[nodiscard]] std::span<const std::byte> payload() const override {
-        if (!writes_) return {};
+        if (!writes_ || commits_) return {};
         return target_.data;
     }
     bool take(rpc::XdrReader& in) override {
         expect(in, Op::putfh);
+        if (commits_) {
+            expect(in, Op::commit);
+            commits_ = false;
+            return true;
+        }
         expect(in, writes_ ? Op::write : Op::read);
-        return true;
+        if (writes_) commits_ = must_commit(in);
+        return !commits_;
     }
 
   private:
+    /// As the back end does: before the server has more than a part in its memory only.
+    bool must_commit(rpc::XdrReader& in) {
+        const std::uint32_t size = in.u32();
+        if (in.u32() != static_cast<std::uint32_t>(nfs4::Stable::unstable)) return false;
+        target_.unstable_size += size;
+        if (target_.unstable_size < target_.options.commit_size) return false;
+        target_.unstable_size = 0;
+        return true;
+    }
+
     Target& target_;
     const bool writes_;
-    Compound compound_;
+    Compound compound_, commit_;
     std::size_t offset_at_ = 0;
+    bool commits_ = false;
 };
 
 class GetAttributes final : public Work {

@@ -19,6 +19,9 @@ struct WorkOptions {
     std::string file = "data", directory = "listing";
     std::uint32_t block_size = 4096;
     std::uint64_t file_size = 256 << 20;
+    /// A COMMIT follows so many bytes that the server has in its memory only: a quarter of
+    /// nfs_uncommitted_max, as the back end does it.
+    std::uint64_t commit_size = 16 << 20;
 };
 
 /// What all slots of a run share.
@@ -30,7 +33,8 @@ struct Target {
     nfs4::SessionId session = {};
     std::vector<std::byte> data;  ///< what is written
     bench::Random random{1};
-    std::uint64_t position = 0;  ///< of who works from the beginning to the end
+    std::uint64_t position = 0;       ///< of who works from the beginning to the end
+    std::uint64_t unstable_size = 0;  ///< bytes that are not committed
 
     [[nodiscard]] std::uint64_t next_offset();
 };
