@@ -100,7 +100,7 @@ Task<Result<std::size_t>> NfsFs::copy(fuse::Context& context, CopyJob& job) {
 
 /// CLONE of what is aligned; gives how much that was.
 Task<Result<std::size_t>> NfsFs::clone_some(fuse::Context& context, CopyJob& job) {
-    const Inode& target = *job.to->inode;
+    Inode& target = *job.to->inode;
     if (lacks(target, Feature::clone) || job.from->inode->fsid() != target.fsid()) {
         co_return std::size_t{0};
     }

@@ -668,10 +668,10 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
 
     // --- nfs_support.cpp
     /// What a file's file system says about itself; asked once for each.
-    Task<Result<FileSystemFacts>> facts_of(fuse::Context& context, const Inode& inode);
+    Task<Result<FileSystemFacts>> facts_of(fuse::Context& context, Inode& inode);
     /// Numbers only: the owners' names are left out. As the caller.
     Task<Result<nfs4::Attributes>> ask_attributes(fuse::Context& context,
-                                                  const Inode& inode,
+                                                  Inode& inode,
                                                   nfs4::AttributeSet wanted);
     [[nodiscard]] bool lacks(const Inode& inode, Feature feature) const {
         return file_systems_.lacks(inode.fsid(), feature);
@@ -680,6 +680,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
     /// from now on, and logged once.
     bool note_support(const Inode& inode, Feature feature, nfs4::Status status);
 
+    // --- nfs_moved.cpp
     /// Logs, once, where a file system is that the server has answered MOVED for: `inode`'s, or
     /// that of `name` in it.
     Task<void> tell_moved(fuse::Context& context, Inode& inode, std::string_view name = {});
@@ -692,7 +693,7 @@ class NfsFs final : public fuse::FileSystem, nfs4::StateHolder {
                                        fuse::NodeId node,
                                        Errno if_special);
     /// All names, as the tenant knows them, each with its NUL.
-    Task<Result<std::string>> fetch_xattr_names(fuse::Context& context, const Inode& inode);
+    Task<Result<std::string>> fetch_xattr_names(fuse::Context& context, Inode& inode);
 
     // --- nfs_revoked.cpp
     struct HeldState;

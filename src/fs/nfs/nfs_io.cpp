@@ -9,11 +9,8 @@
 #include <unistd.h>
 
 namespace dpfs::nfs {
-namespace {
 
 using nfs4::Op;
-
-}  // namespace
 
 /// One of several requests into which a large one is split.
 struct NfsFs::Part {
@@ -23,6 +20,16 @@ struct NfsFs::Part {
     nfs4::Stable stable = nfs4::Stable::file;
     std::size_t done = 0;
     Result<void> outcome = {};
+
+    /// Where what is not done yet comes from, or goes to.
+    [[nodiscard]] Result<std::vector<iovec>> rest() const {
+        std::vector<iovec> rest;
+        IovecCursor cursor(buffers);
+        auto taken = cursor.skip(done);
+        if (taken) taken = cursor.take_iovecs(size - done, rest);
+        if (!taken) return fail(taken.error());
+        return rest;
+    }
 };
 
 namespace {
@@ -85,13 +92,13 @@ Task<Result<std::size_t>> NfsFs::read(fuse::Context& context,
 Task<void> NfsFs::read_part(fuse::Context& context, OpenFile& file, Part& part) {
     bool at_end = false;
     while (part.done < part.size && !at_end) {
-        std::vector<iovec> rest;
-        IovecCursor cursor(part.buffers);
-        part.outcome = cursor.skip(part.done);
-        if (part.outcome) part.outcome = cursor.take_iovecs(part.size - part.done, rest);
-        if (!part.outcome) co_return;
+        const auto rest = part.rest();
+        if (!rest) {
+            part.outcome = fail(rest.error());
+            co_return;
+        }
         const auto size =
-            co_await read_once(context, file, part.offset + part.done, rest, at_end);
+            co_await read_once(context, file, part.offset + part.done, *rest, at_end);
         if (!size) {
             part.outcome = fail(size.error());
             co_return;
@@ -154,13 +161,13 @@ Task<Result<std::size_t>> NfsFs::write(fuse::Context& context,
 
 Task<void> NfsFs::write_part(fuse::Context& context, OpenFile& file, Part& part) {
     while (part.done < part.size) {
-        std::vector<iovec> rest;
-        IovecCursor cursor(part.buffers);
-        part.outcome = cursor.skip(part.done);
-        if (part.outcome) part.outcome = cursor.take_iovecs(part.size - part.done, rest);
-        if (!part.outcome) co_return;
+        const auto rest = part.rest();
+        if (!rest) {
+            part.outcome = fail(rest.error());
+            co_return;
+        }
         const auto size =
-            co_await write_once(context, file, part.offset + part.done, part.stable, rest);
+            co_await write_once(context, file, part.offset + part.done, part.stable, *rest);
         if (!size) {
             part.outcome = fail(size.error());
             co_return;

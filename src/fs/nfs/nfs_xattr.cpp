@@ -134,7 +134,7 @@ Task<Result<std::size_t>> NfsFs::listxattr(fuse::Context& context,
     co_return list.size();
 }
 
-Task<Result<std::string>> NfsFs::fetch_xattr_names(fuse::Context& context, const Inode& inode) {
+Task<Result<std::string>> NfsFs::fetch_xattr_names(fuse::Context& context, Inode& inode) {
     Lane& lane = this->lane(context);
     std::string list;
     std::uint64_t cookie = 0;
