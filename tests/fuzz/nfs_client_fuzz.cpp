@@ -57,6 +57,7 @@ class Holder final : public nfs4::StateHolder {
         read(handle);
         return nfs4::Status::bad_stateid;
     }
+    void recall_any(std::uint64_t) override {}
     void copy_ended(const nfs4::CopyOutcome& outcome) override { read(outcome.handle); }
 
   private:
